@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+#
+# The C++ face: headers only, installed beside the C ones.
+
+# EVERING-HEADERS-BEGIN
+everinginclude_HEADERS += \
+	cpp/evering/box.hpp \
+	cpp/evering/channel.hpp \
+	cpp/evering/deadline.hpp \
+	cpp/evering/error.hpp \
+	cpp/evering/evering.hpp \
+	cpp/evering/handle.hpp \
+	cpp/evering/message.hpp \
+	cpp/evering/pool.hpp \
+	cpp/evering/recovery.hpp \
+	cpp/evering/region.hpp \
+	cpp/evering/request.hpp \
+	cpp/evering/uring.hpp
+# EVERING-HEADERS-END

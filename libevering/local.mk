@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+#
+# The library: its sources in the order of the rooms (docs/ARCHITECTURE.md), the public
+# headers, the symbol map.
+
+lib_LTLIBRARIES += libevering.la
+noinst_LTLIBRARIES += libevering-core.la
+
+# EVERING-SOURCES-BEGIN
+libevering_core_la_SOURCES = \
+	libevering/error.c \
+	libevering/version.c \
+	libevering/os_memory.c \
+	libevering/os_futex.c \
+	libevering/os_liveness.c \
+	libevering/os_socket.c \
+	libevering/os_process.c \
+	libevering/doorbell.c \
+	libevering/region.c \
+	libevering/directory.c \
+	libevering/participant.c \
+	libevering/pool.c \
+	libevering/magazine.c \
+	libevering/ring_mpmc.c \
+	libevering/home.c \
+	libevering/recovery.c \
+	libevering/uring.c \
+	libevering/channel.c \
+	libevering/channel_wait.c \
+	libevering/dump_gather.c \
+	libevering/dump.c \
+	libevering/abi.c \
+	libevering/channel_internal.h \
+	libevering/dump_internal.h \
+	libevering/home.h \
+	libevering/internal_error.h \
+	libevering/os.h \
+	libevering/os_errno.h \
+	libevering/pool_internal.h \
+	libevering/region_internal.h \
+	libevering/ring_internal.h \
+	libevering/uring_internal.h
+# EVERING-SOURCES-END
+libevering_core_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
+# Empty, not AM_LDFLAGS: -static would leave the shared library without position
+# independent objects to take.
+libevering_core_la_LDFLAGS =
+
+# The two libraries are the core and nothing else.
+libevering_la_SOURCES =
+libevering_la_LIBADD = libevering-core.la
+libevering_la_LDFLAGS = -version-info 0:0:0 -no-undefined $(EVR_SANITIZER_FLAGS) \
+	-Wl,--version-script=$(top_srcdir)/libevering/libevering.map
+EXTRA_libevering_la_DEPENDENCIES = libevering/libevering.map
+EXTRA_DIST += libevering/libevering.map
+
+everingincludedir = $(includedir)/evering
+# EVERING-HEADERS-BEGIN
+everinginclude_HEADERS = \
+	include/evering/atomic.h \
+	include/evering/base.h \
+	include/evering/block.h \
+	include/evering/channel.h \
+	include/evering/doorbell.h \
+	include/evering/dump.h \
+	include/evering/error.h \
+	include/evering/evering.h \
+	include/evering/home.h \
+	include/evering/participant.h \
+	include/evering/pool.h \
+	include/evering/recovery.h \
+	include/evering/region.h \
+	include/evering/ring.h \
+	include/evering/ring_mpmc.h \
+	include/evering/token.h \
+	include/evering/uring.h \
+	include/evering/version.h
+# EVERING-HEADERS-END

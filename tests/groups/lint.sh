@@ -1,0 +1,10 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+about="layers, headers alone, symbols, comments, sizes, licence lines, shell scripts"
+budget=60
+packages="shellcheck"
+needs_build=no
+
+run_group() {
+	run_scripts 60 tests/lint
+}

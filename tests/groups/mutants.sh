@@ -1,0 +1,9 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+about="deliberate faults, each of which the tests must see"
+budget=240
+
+run_group() {
+	run_plain 235 mutants bash "$EVR_TOP/tests/mutants/run.sh"
+	grep -E '^ok ' "$EVR_LOGS/mutants.mutants.log" | sed 's/^/  /'
+}
