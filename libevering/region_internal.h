@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#ifndef EVERINGI_REGION_INTERNAL_H
+#define EVERINGI_REGION_INTERNAL_H
+
+/*
+ * region_internal.h - the process-local side of a region, and what region.c,
+ * participant.c and directory.c offer to the rooms above. Nothing here is API; of what is
+ * here, only the directory's entries lie in shared memory.
+ */
+
+#include <evering/participant.h>
+#include <evering/region.h>
+
+#include "internal_error.h"
+#include "os.h"
+
+/* ---- region.c ---- */
+
+struct evr_region {
+	char *base;
+	uint64_t bytes;
+	uint64_t page_bytes;
+	uint64_t objects_offset;
+	struct evr_region_shared *shared;
+	struct evr_participant_shared *participants;
+	struct evr_agent_shared *agents;
+	struct evri_directory_entry *directory;
+	uint32_t participants_count;
+	uint32_t agents_count;
+	uint32_t directory_count;
+	uint32_t number; /* our attach number */
+	uint32_t record; /* our record */
+	uint16_t tag;
+	int fd;
+	int64_t pid; /* who attached: a child made by fork() has no mapping */
+	struct evri_os_hold hold;
+	/* Agents and submitters open now. At detach, none of them and no block of ours
+	 * left (evr_pool_close() looks) means that there is nothing to recover. */
+	struct evr_atomic_u32 handles_open;
+	struct evr_atomic_u32 blocks_left;
+};
+
+/* ---- participant.c ---- */
+
+/* The byte whose lock says that the participant of this record lives. */
+#define EVRI_LIVENESS_BYTE(record) ((UINT64_C(1) << 40) + (record))
+
+/* Highest attach number; all ones is EVR_OWNER_ORPHAN. Stress builds exhaust them. */
+#ifdef EVRI_STRESS_ATTACH_BITS
+#define EVRI_ATTACH_NUMBER_MAX ((UINT32_C(1) << EVRI_STRESS_ATTACH_BITS) - 2)
+#else
+#define EVRI_ATTACH_NUMBER_MAX (UINT32_MAX - 1)
+#endif
+
+int evri_participant_join(struct evr_region *region);
+void evri_participant_leave(struct evr_region *region);
+/* Does any record say ALIVE with this number? One that died unnoticed still does. */
+bool evri_participant_alive(const struct evr_region *region, uint32_t number);
+int evri_agent_claim(struct evr_region *region, struct evr_agent_shared **ret);
+void evri_agent_release(struct evr_region *region, struct evr_agent_shared *agent);
+
+/* ---- directory.c ---- */
+
+#define EVRI_OBJECT_UNIT_BYTES UINT64_C(4096)
+#define EVRI_DIRECTORY_ENTRIES 256
+
+enum evri_object_kind {
+	EVRI_OBJECT_POOL = 1,
+	EVRI_OBJECT_RING = 2,
+	EVRI_OBJECT_URING = 3,
+};
+
+enum evri_entry_state {
+	EVRI_ENTRY_EMPTY = 1,    /* never used; so are all behind it */
+	EVRI_ENTRY_BUILDING = 2, /* its space is the owner's, who initialises it */
+	EVRI_ENTRY_NAMED = 3,    /* initialised and named; about to be READY */
+	EVRI_ENTRY_READY = 4,    /* for everybody, for ever */
+	EVRI_ENTRY_ABORTED = 5,  /* lost the name to another; the owner lets go of it */
+	EVRI_ENTRY_SPARE = 6,    /* space without an object */
+};
+
+/* A directory entry, 64 bytes of shared memory. Its object lies behind those of the
+ * entries before it, so that one word takes both the entry and its space. */
+struct EVR_CACHE_ALIGNED evri_directory_entry {
+	struct evr_atomic_u64 word; /* {state 4 | units of 4 KiB 28 | owner 32} */
+	uint32_t kind;
+	uint32_t reserved;
+	char name[EVR_NAME_BYTES];
+};
+
+EVR_STATIC_ASSERT(sizeof(struct evri_directory_entry) == 64, "shared layout");
+
+/* An object as this process found it: a checked copy. */
+struct evri_object {
+	uint32_t index;
+	uint32_t state;
+	uint32_t kind;
+	uint32_t owner;
+	uint64_t offset; /* from the region's start */
+	uint64_t bytes;
+	void *address;
+	char name[EVR_NAME_BYTES];
+};
+
+/* Takes an entry and @bytes of zeroed space, to be initialised and then published. */
+int evri_directory_reserve(struct evr_region *region, const char *name, uint32_t kind,
+			   uint64_t bytes, struct evri_object *ret);
+int evri_directory_publish(struct evr_region *region, const struct evri_object *object);
+void evri_directory_abandon(struct evr_region *region, const struct evri_object *object);
+/* -ENOENT; -EAGAIN: being made; -EPROTO: another kind. */
+int evri_directory_find(struct evr_region *region, const char *name, uint32_t kind,
+			struct evri_object *ret);
+/* Walks all entries: start with a zeroed cursor; false: no more. */
+struct evri_directory_cursor {
+	uint32_t index;
+	uint64_t offset;
+};
+bool evri_directory_next(const struct evr_region *region,
+			 struct evri_directory_cursor *cursor, struct evri_object *ret);
+
+#endif
