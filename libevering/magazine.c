@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+
+/*
+ * magazine.c - blocks between magazines and bitmap, and containers. See <evering/pool.h>.
+ *
+ * Taking bits and writing words are several steps. The agent's bitmap intent, "I am at
+ * work in this bitmap word", is written before the first and cleared after the last, so
+ * that recovery can tell a block that is on its way (word FREE, bit clear) from one that
+ * somebody is working on:
+ *
+ *	refill: intent; bits cleared by one compare-and-swap; words CACHED; intent 0
+ *	flush:  intent; words FREE; bits set by one fetch-or; intent 0
+ *
+ * Words before bits on the way back: with the bit first, the next owner's word could be
+ * overwritten by ours.
+ */
+
+#include <evering/pool.h>
+
+#include <string.h>
+
+#include "pool_internal.h"
+
+/* SYNC pool/bitmap-intent (release), pairs with recovery's evri_recovery_intent_on().
+ * Relaxed: it overwrites the intent of the chunk before, whose bit or marks could still
+ * be on their way. */
+static void set_bitmap_intent(struct evr_agent *agent, uint64_t value)
+{
+	evr_store_release_u64(&agent->shared->bitmap_intent, value);
+}
+
+/* Takes up to @wanted bits of one bitmap word; 0: it has none. */
+static uint64_t take_bits(struct evr_atomic_u64 *word, uint32_t wanted)
+{
+	uint64_t seen = evr_load_relaxed_u64(word);
+	uint64_t taken;
+
+	do {
+		uint64_t rest = seen;
+
+		for (uint32_t i = 0; i < wanted && rest; i++)
+			rest &= rest - 1;
+		taken = seen & ~rest;
+		if (!taken)
+			return 0;
+		/* SYNC pool/bit (acq_rel), pairs with give_chunk() and recovery's look at
+		 * the bit. Without acquire the words read below could be older than the
+		 * bits, without release a recoverer could miss our intent. */
+	} while (!evr_cas_acq_rel_u64(word, &seen, seen & ~taken));
+	return taken;
+}
+
+int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index)
+{
+	struct evr_pool *pool = agent->pool;
+	const struct evr_pool_class_shared *class = &pool->classes[class_index];
+	struct evri_magazine *magazine = &agent->magazines[class_index];
+	uint32_t state = agent->flags & EVR_POOL_UNTRACKED ? (uint32_t)EVR_BLOCK_OWNED :
+							     (uint32_t)EVR_BLOCK_CACHED;
+	bool intent_set = false;
+
+	for (uint32_t i = 0; i < class->chunks_count && magazine->count == 0; i++) {
+		uint32_t within = (magazine->next_chunk + i) % class->chunks_count;
+		uint32_t chunk = class->first_chunk + within;
+		uint64_t bits;
+
+		if (evr_load_relaxed_u64(&pool->bitmap[chunk]) == 0)
+			continue;
+		set_bitmap_intent(agent, (uint64_t)chunk + 1);
+		intent_set = true;
+		bits = take_bits(&pool->bitmap[chunk], magazine->batch_count);
+		for (uint64_t rest = bits; rest; rest &= rest - 1)
+			evri_prefetch_write(evri_block_at(
+				agent, chunk * EVR_POOL_CHUNK_BLOCKS +
+					       (uint32_t)__builtin_ctzll(rest)));
+		for (; bits; bits &= bits - 1) {
+			uint32_t index = chunk * EVR_POOL_CHUNK_BLOCKS +
+					 (uint32_t)__builtin_ctzll(bits);
+			struct evr_block_shared *block = evri_block_at(agent, index);
+			uint64_t word;
+
+			/* A bit or word that cannot be: a peer scribbled. Leave it. */
+			if (!block)
+				continue;
+			word = evr_load_relaxed_u64(&block->word);
+			if (evr_block_word_state(word) != EVR_BLOCK_FREE)
+				continue;
+			/* SYNC block/mark (release), pairs with evri_recovery_claim(). */
+			evr_store_release_u64(&block->word,
+					      evr_block_word_next(word, state, agent->number));
+			magazine->index[magazine->count++] = index;
+		}
+		magazine->next_chunk = within;
+	}
+	if (intent_set)
+		set_bitmap_intent(agent, 0);
+	return magazine->count ? 0 : -ENOSPC;
+}
+
+/* Gives blocks of one chunk back: their words must be this participant's. */
+static void give_chunk(struct evr_agent *agent, uint32_t chunk, uint64_t bits)
+{
+	set_bitmap_intent(agent, (uint64_t)chunk + 1);
+	for (uint64_t rest = bits; rest; rest &= rest - 1) {
+		struct evr_block_shared *block =
+			evri_block_at(agent, chunk * EVR_POOL_CHUNK_BLOCKS +
+						     (uint32_t)__builtin_ctzll(rest));
+		uint64_t word = evr_load_relaxed_u64(&block->word);
+
+		/* SYNC block/free (release), pairs with evri_recovery_limbo(). Relaxed: a
+		 * recoverer could see FREE, miss the intent, and claim it under us. */
+		evr_store_release_u64(&block->word,
+				      evr_block_word_next(word, EVR_BLOCK_FREE, 0));
+	}
+	/* SYNC pool/bit (release), pairs with take_bits(): words and payloads are done
+	 * with before anybody can take the blocks. */
+	evr_fetch_or_acq_rel_u64(&agent->pool->bitmap[chunk], bits);
+	set_bitmap_intent(agent, 0);
+}
+
+/* The oldest @count blocks of a magazine, chunk by chunk. */
+void evri_magazine_flush(struct evr_agent *agent, uint32_t class_index, uint32_t count)
+{
+	struct evri_magazine *magazine = &agent->magazines[class_index];
+
+	if (count > magazine->count)
+		count = magazine->count;
+	for (uint32_t left = count; left > 0;) {
+		uint32_t chunk = magazine->index[0] / EVR_POOL_CHUNK_BLOCKS;
+		uint32_t kept = 0;
+		uint64_t bits = 0;
+
+		for (uint32_t i = 0; i < magazine->count; i++) {
+			uint32_t index = magazine->index[i];
+
+			if (left > 0 && index / EVR_POOL_CHUNK_BLOCKS == chunk) {
+				bits |= UINT64_C(1) << index % EVR_POOL_CHUNK_BLOCKS;
+				left--;
+			} else {
+				magazine->index[kept++] = index;
+			}
+		}
+		magazine->count = kept;
+		give_chunk(agent, chunk, bits);
+	}
+}
+
+void evr_agent_flush(struct evr_agent *agent)
+{
+	for (uint32_t i = 0; i < agent->classes_count; i++)
+		evri_magazine_flush(agent, i, agent->magazines[i].count);
+}
+
+/* ---- containers ---- */
+
+static uint64_t content_entry(uint32_t index, uint64_t word)
+{
+	return (evr_block_word_generation(word) << EVR_BLOCK_GENERATION_SHIFT) | index;
+}
+
+struct evr_block_shared *evri_block_content_at(const struct evr_agent *agent,
+					       uint32_t container_index, uint32_t place,
+					       uint32_t *ret_index, uint64_t *ret_word)
+{
+	struct evr_block_shared *container = evri_block_at(agent, container_index);
+	uint64_t entry = evr_plain_load_u64(&container->contents[place]);
+	struct evr_block_shared *content;
+	uint64_t word;
+
+	if (entry == 0)
+		return NULL;
+	content = evri_block_at(agent, (uint32_t)entry);
+	if (!content)
+		return NULL;
+	/* An entry may be stale; it counts only if the content's own word agrees. */
+	word = evr_load_relaxed_u64(&content->word);
+	if (word != evr_block_word(entry >> EVR_BLOCK_GENERATION_SHIFT, EVR_BLOCK_IN,
+				   container_index))
+		return NULL;
+	*ret_index = (uint32_t)entry;
+	*ret_word = word;
+	return content;
+}
+
+int evr_block_contain(struct evr_agent *agent, evr_token container_token,
+		      evr_token content_token)
+{
+	struct evr_block_shared *container, *content;
+	uint64_t container_word, content_word, word;
+	uint32_t index;
+	int error = evri_block_mine(agent, container_token, &container, &container_word);
+
+	if (error == 0)
+		error = evri_block_mine(agent, content_token, &content, &content_word);
+	if (error < 0)
+		return error;
+	if (container == content)
+		return -EINVAL;
+
+	uint32_t container_index = evr_token_index(container_token);
+	uint32_t content_index = evr_token_index(content_token);
+	uint32_t place = EVR_BLOCK_CONTENTS_MAX;
+	for (uint32_t i = EVR_BLOCK_CONTENTS_MAX; i-- > 0;) {
+		if (evri_block_content_at(agent, content_index, i, &index, &word))
+			return -EINVAL;
+		if (!evri_block_content_at(agent, container_index, i, &index, &word))
+			place = i;
+	}
+	if (place == EVR_BLOCK_CONTENTS_MAX)
+		return -ENOSPC;
+
+	/* The list first: one who dies between the two stores leaves a stale entry, not a
+	 * content that no list names. SYNC block/content (release), pairs with the
+	 * acquire in evri_recovery_claim() and the take that moves the container. */
+	evr_plain_store_u64(&container->contents[place],
+			    content_entry(content_index, content_word));
+	evr_store_release_u64(&content->word,
+			      evr_block_word(evr_block_word_generation(content_word),
+					     EVR_BLOCK_IN, container_index));
+	return (int)place;
+}
+
+/* The container, if it is this participant's: idle, or a request it works on. */
+static int held_container(const struct evr_agent *agent, evr_token token,
+			  struct evr_block_shared **ret)
+{
+	uint64_t word;
+	int error = evri_block_mine(agent, token, ret, &word);
+
+	if (error != -EBUSY)
+		return error;
+
+	struct evr_block_shared *block = evri_block_at(agent, evr_token_index(token));
+	word = evr_load_relaxed_u64(&block->word);
+	if (evr_block_word_state(word) != EVR_BLOCK_REQ ||
+	    evr_block_word_owner(word) != agent->number)
+		return error;
+	*ret = block;
+	return 0;
+}
+
+int evr_block_content(const struct evr_agent *agent, evr_token container_token,
+		      uint32_t place, struct evr_block *ret)
+{
+	struct evr_block_shared *container, *content;
+	uint64_t word;
+	uint32_t index;
+	int error = held_container(agent, container_token, &container);
+
+	if (error < 0)
+		return error;
+	if (place >= EVR_BLOCK_CONTENTS_MAX)
+		return -ENOENT;
+	content = evri_block_content_at(agent, evr_token_index(container_token), place,
+					&index, &word);
+	if (!content)
+		return -ENOENT;
+	evri_block_handle(agent, index, content, word, ret);
+	return 0;
+}
+
+int evr_block_take_out(struct evr_agent *agent, evr_token container_token, uint32_t place,
+		       struct evr_block *ret)
+{
+	struct evr_block_shared *container, *content;
+	uint64_t word;
+	uint32_t index;
+	int error = evri_block_mine(agent, container_token, &container, &word);
+
+	if (error < 0)
+		return error;
+	if (place >= EVR_BLOCK_CONTENTS_MAX)
+		return -ENOENT;
+	content = evri_block_content_at(agent, evr_token_index(container_token), place,
+					&index, &word);
+	if (!content)
+		return -ENOENT;
+	word = evr_block_word_next(word, EVR_BLOCK_OWNED, agent->number);
+	/* The word first, as in evr_block_contain(): a list may name too much. */
+	evr_store_release_u64(&content->word, word);
+	evr_plain_store_u64(&container->contents[place], 0);
+	evri_block_handle(agent, index, content, word, ret);
+	return 0;
+}
+
+/*
+ * Empties a container that is about to be freed. Contents have none themselves, so there
+ * is one level, whatever a scribbler may have linked together.
+ */
+static void empty_container(struct evr_agent *agent, uint32_t container_index,
+			    void (*put)(struct evr_agent *agent, uint32_t index))
+{
+	struct evr_block_shared *container = evri_block_at(agent, container_index);
+
+	for (uint32_t place = 0; place < EVR_BLOCK_CONTENTS_MAX; place++) {
+		uint64_t word;
+		uint32_t index;
+		struct evr_block_shared *content = evri_block_content_at(
+			agent, container_index, place, &index, &word);
+
+		if (content) {
+			evr_store_release_u64(&content->word,
+					      evr_block_word_next(word, EVR_BLOCK_OWNED,
+								  agent->number));
+			put(agent, index);
+		}
+		evr_plain_store_u64(&container->contents[place], 0);
+	}
+}
+
+/* Into the magazine, as evr_block_free() does it. */
+static void put_in_magazine(struct evr_agent *agent, uint32_t index)
+{
+	uint32_t class_index = agent->chunks[index / EVR_POOL_CHUNK_BLOCKS].class_index;
+	struct evri_magazine *magazine = &agent->magazines[class_index];
+	struct evr_block_shared *block = evri_block_at(agent, index);
+	uint64_t word = evr_load_relaxed_u64(&block->word);
+
+	if (magazine->count == magazine->capacity)
+		evri_magazine_flush(agent, class_index, magazine->batch_count);
+	if (!(agent->flags & EVR_POOL_UNTRACKED))
+		evr_store_relaxed_u64(&block->word,
+				      evr_block_word_next(word, EVR_BLOCK_CACHED,
+							  agent->number));
+	magazine->index[magazine->count++] = index;
+}
+
+int evri_block_free_contents(struct evr_agent *agent, uint32_t index)
+{
+	empty_container(agent, index, put_in_magazine);
+	return 0;
+}
+
+static void put_in_bitmap(struct evr_agent *agent, uint32_t index)
+{
+	give_chunk(agent, index / EVR_POOL_CHUNK_BLOCKS,
+		   UINT64_C(1) << index % EVR_POOL_CHUNK_BLOCKS);
+}
+
+void evri_block_discard(struct evr_agent *agent, uint32_t index)
+{
+	empty_container(agent, index, put_in_bitmap);
+	put_in_bitmap(agent, index);
+}

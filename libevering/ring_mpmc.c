@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+
+/* ring_mpmc.c - making, opening, closing. Push and pop are in <evering/ring_mpmc.h>. */
+
+#include <evering/ring_mpmc.h>
+
+#include "pool_internal.h"
+#include "ring_internal.h"
+
+void evri_ring_mpmc_init(struct evr_ring_mpmc_shared *shared, uint32_t order)
+{
+	struct evr_atomic_u64 *slots = (struct evr_atomic_u64 *)(shared + 1);
+	uint64_t first = (uint64_t)EVR_RING_FIRST_LAP << order;
+
+	shared->magic = EVR_RING_MPMC_MAGIC;
+	shared->order = order;
+	evr_store_relaxed_u64(&shared->tail_hint, first);
+	evr_store_relaxed_u64(&shared->head_hint, first);
+	for (uint64_t i = 0; i < UINT64_C(1) << order; i++)
+		evr_store_relaxed_u64(&slots[i], evri_slot_empty(EVR_RING_FIRST_LAP));
+}
+
+int evri_ring_mpmc_bind(struct evr_ring_mpmc_shared *shared, uint64_t bytes,
+			uint32_t order, struct evr_ring_mpmc *ret)
+{
+	uint32_t found;
+
+	if (bytes < sizeof(*shared) || shared->magic != EVR_RING_MPMC_MAGIC)
+		return -EUCLEAN;
+	found = evr_plain_load_u32(&shared->order);
+	if (found < EVR_RING_ORDER_MIN || found > EVR_RING_ORDER_MAX ||
+	    (order && found != order) || evri_ring_mpmc_bytes(found) > bytes)
+		return -EUCLEAN;
+
+	struct evr_ring_mpmc ring = {
+		.shared = shared,
+		.slots = (struct evr_atomic_u64 *)(shared + 1),
+		.mask = (UINT64_C(1) << found) - 1,
+		.order = found,
+		/* The first position ever: the hints lead on from it. */
+		.tail = (uint64_t)EVR_RING_FIRST_LAP << found,
+		.head = (uint64_t)EVR_RING_FIRST_LAP << found,
+	};
+	*ret = ring;
+	return 0;
+}
+
+int evr_ring_mpmc_create(struct evr_region *region, const char *name, uint32_t order,
+			 struct evr_ring_mpmc *ret)
+{
+	struct evri_object object;
+	int error;
+
+	if (order < EVR_RING_ORDER_MIN || order > EVR_RING_ORDER_MAX)
+		return evri_fail(-EINVAL, "ring order %u: %d to %d possible", order,
+				 EVR_RING_ORDER_MIN, EVR_RING_ORDER_MAX);
+	error = evri_directory_reserve(region, name, EVRI_OBJECT_RING,
+				       evri_ring_mpmc_bytes(order), &object);
+	if (error < 0)
+		return error;
+	evri_ring_mpmc_init(object.address, order);
+	error = evri_directory_publish(region, &object);
+	if (error < 0)
+		return error;
+	return evri_ring_mpmc_bind(object.address, object.bytes, order, ret);
+}
+
+int evr_ring_mpmc_open(struct evr_region *region, const char *name,
+		       struct evr_ring_mpmc *ret)
+{
+	struct evri_object object;
+	int error = evri_directory_find(region, name, EVRI_OBJECT_RING, &object);
+
+	if (error < 0)
+		return error;
+	error = evri_ring_mpmc_bind(object.address, object.bytes, 0, ret);
+	if (error < 0)
+		return evri_fail(error, "the header of ring \"%s\" contradicts itself", name);
+	return 0;
+}
+
+/*
+ * CLOSED goes where the next push would: filling is contiguous, so nothing gets past it.
+ * The handle's own tail stays at that slot, never behind it.
+ */
+int evri_ring_mpmc_close_guarded(struct evr_ring_mpmc *ring,
+				 const struct evr_atomic_u64 *guard, uint64_t expected)
+{
+	struct evr_atomic_u64 *hint = &ring->shared->tail_hint;
+	uint64_t tail = evri_ring_mpmc_hint(ring, hint, 1, ring->tail);
+	uint64_t steps_left = evri_ring_walk_max(ring);
+
+	for (; steps_left; steps_left--) {
+		uint64_t lap = tail >> ring->order;
+		struct evr_atomic_u64 *slot = &ring->slots[tail & ring->mask];
+		uint64_t closed = evri_slot_full(lap, EVR_SLOT_CLOSED);
+		uint64_t word = evr_load_acquire_u64(slot);
+		int ahead = evri_slot_ahead(word, lap);
+		uint64_t newer;
+
+		ring->tail = tail;
+		if (ahead == 1 && word == closed)
+			return 0;
+		if (ahead > 0) {
+			tail++;
+			continue;
+		}
+		if (ahead == 0 && word == evri_slot_empty(lap)) {
+			/* SYNC home/guard (acquire), pairs with evri_home_release(). The
+			 * slot was read before: if the ring is another's by now, it has
+			 * been closed here or further on, this slot is no longer what we
+			 * read, and the compare-and-swap fails. */
+			if (guard && evr_load_acquire_u64(guard) != expected)
+				return -ECANCELED;
+			if (evr_cas_acq_rel_u64(slot, &word, closed))
+				return 0;
+			continue;
+		}
+		newer = evri_ring_mpmc_hint(ring, hint, 1, tail);
+		if (newer == tail)
+			return ahead == -1 ? -EAGAIN : -EUCLEAN;
+		tail = newer;
+	}
+	return -EAGAIN;
+}
+
+int evr_ring_mpmc_close(struct evr_ring_mpmc *ring)
+{
+	return evri_ring_mpmc_close_guarded(ring, NULL, 0);
+}
+
+/* The slot at the head, walked to; @ret_ahead: steps ahead of FULL at this position. */
+static uint64_t find_head(const struct evr_ring_mpmc *ring, uint64_t *ret_head,
+			  int *ret_ahead)
+{
+	const struct evr_atomic_u64 *hint = &ring->shared->head_hint;
+	uint64_t head = evri_ring_mpmc_hint(ring, hint, 2, ring->head);
+	uint64_t steps_left = evri_ring_walk_max(ring);
+	uint64_t word;
+
+	do {
+		word = evr_load_acquire_u64(&ring->slots[head & ring->mask]);
+		*ret_ahead = evri_slot_ahead(word, head >> ring->order) - 1;
+	} while (*ret_ahead > 0 && --steps_left && ++head);
+	*ret_head = head;
+	return word;
+}
+
+int evri_ring_mpmc_reopen(struct evr_ring_mpmc *ring)
+{
+	uint64_t head;
+	int ahead;
+	uint64_t word = find_head(ring, &head, &ahead);
+	uint64_t lap = head >> ring->order;
+
+	if (ahead != 0 || word != evri_slot_full(lap, EVR_SLOT_CLOSED))
+		return -EAGAIN;
+	/* An ordinary pop of the CLOSED word: its position is used up, the next one is
+	 * the first of the new session. */
+	if (!evr_cas_acq_rel_u64(&ring->slots[head & ring->mask], &word,
+				 evri_slot_empty(lap + 1)))
+		return -EAGAIN;
+	ring->head = head + 1;
+	if (ring->tail <= head)
+		ring->tail = head + 1;
+	return 0;
+}
+
+bool evri_ring_mpmc_seems_empty(const struct evr_ring_mpmc *ring)
+{
+	uint64_t head;
+	int ahead;
+	uint64_t word = find_head(ring, &head, &ahead);
+
+	return ahead < 0 || (word & EVR_TOKEN_WIRE_MASK) == EVR_SLOT_CLOSED;
+}
