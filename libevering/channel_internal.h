@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#ifndef EVERINGI_CHANNEL_INTERNAL_H
+#define EVERINGI_CHANNEL_INTERNAL_H
+
+/* channel_internal.h - submitters and completers, for channel.c and channel_wait.c. */
+
+#include <evering/channel.h>
+
+#include "uring_internal.h"
+
+/* How a handle waits, and when it last asked who died. */
+struct evri_wait {
+	struct evr_wait_options options;
+	uint64_t next_check_ns;
+	uint32_t calls; /* the clock is not read at every one */
+};
+
+struct evr_submitter {
+	struct evr_uring *uring;
+	struct evr_agent *agent;
+	struct evr_home_shared *home;
+	uint64_t home_word; /* what the home's word says while it is ours */
+	uint64_t address;   /* our return address */
+	uint32_t slot;
+	uint32_t window;
+	uint32_t in_flight;
+	struct evr_ring_mpmc submissions;
+	struct evr_ring_mpmc completions;
+	struct evr_ring_mpmc returns;
+	struct evri_wait wait;
+};
+
+struct evr_completer {
+	struct evr_uring *uring;
+	struct evr_agent *agent;
+	struct evr_ring_mpmc submissions;
+	struct evr_ring_mpmc *homes; /* each home's completion ring */
+	struct evri_wait wait;
+};
+
+int evri_wait_options_check(const struct evr_wait_options *wait,
+			    struct evr_wait_options *ret);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+
+/*
+ * channel_wait.c - the waiting calls: spin, then sleep on the doorbell, until a deadline.
+ *
+ * A sleep ends by a ring, by the deadline, or by the doorbell's back-stop; after each of
+ * them the ring is looked at again. The back-stop is also when the dead are looked for,
+ * and a handle that never sleeps looks for them as often by the clock.
+ */
+
+#include <evering/channel.h>
+
+#include "channel_internal.h"
+
+/* So many calls that found something at once go by between two looks at the clock. */
+#define CALLS_PER_CLOCK 256
+
+/* So many tries between two looks at the clock while spinning. */
+#define TRIES_PER_CLOCK 32
+
+/* Nothing rings when a submission ring gets room: look again so often. */
+#define ROOM_CHECK_NS 1000000
+
+/* One kind of waiting: what is tried, and which bell announces that it may succeed. */
+struct attempt {
+	int (*try_once)(void *handle, void *argument); /* -EAGAIN: not yet */
+	void *handle;
+	void *argument;
+	struct evr_doorbell_shared *bell;
+	uint64_t nap_max_ns; /* of one sleep; EVR_NEVER: the doorbell's own bound */
+};
+
+static int look_for_dead(struct evri_wait *wait, struct evr_agent *agent, uint64_t now_ns)
+{
+	int error;
+
+	if (now_ns < wait->next_check_ns)
+		return 0;
+	wait->next_check_ns = now_ns + EVR_DEATH_CHECK_NS;
+	error = evr_recover(agent, NULL);
+	return error == -EUCLEAN ? error : 0;
+}
+
+static int spin(const struct attempt *attempt, struct evri_wait *wait,
+		struct evr_agent *agent, uint64_t deadline_ns)
+{
+	uint64_t now_ns = evri_os_now_ns();
+	uint64_t until_ns = now_ns + wait->options.spin_ns;
+
+	if (until_ns > deadline_ns || until_ns < now_ns)
+		until_ns = deadline_ns;
+	while (now_ns < until_ns) {
+		for (int i = 0; i < TRIES_PER_CLOCK; i++) {
+			int error = attempt->try_once(attempt->handle, attempt->argument);
+
+			if (error != -EAGAIN)
+				return error;
+			evr_pause();
+		}
+		now_ns = evri_os_now_ns();
+	}
+	int error = look_for_dead(wait, agent, now_ns);
+	return error < 0 ? error : -EAGAIN;
+}
+
+static int wait_for(const struct attempt *attempt, struct evri_wait *wait,
+		    struct evr_agent *agent, uint64_t deadline_ns)
+{
+	int error = attempt->try_once(attempt->handle, attempt->argument);
+
+	if (error != -EAGAIN) {
+		/* Never idle, and still to notice who died with our requests in hand. */
+		if (++wait->calls % CALLS_PER_CLOCK == 0)
+			(void)look_for_dead(wait, agent, evri_os_now_ns());
+		return error;
+	}
+	for (;;) {
+		uint64_t until_ns = deadline_ns;
+		uint64_t now_ns;
+		uint32_t epoch;
+		int slept;
+
+		error = spin(attempt, wait, agent, deadline_ns);
+		if (error != -EAGAIN)
+			return error;
+
+		epoch = evr_doorbell_arm(attempt->bell);
+		error = attempt->try_once(attempt->handle, attempt->argument);
+		if (error != -EAGAIN)
+			return error;
+		now_ns = evri_os_now_ns();
+		if (attempt->nap_max_ns != EVR_NEVER &&
+		    until_ns > now_ns + attempt->nap_max_ns)
+			until_ns = now_ns + attempt->nap_max_ns;
+		slept = evr_doorbell_sleep(attempt->bell, epoch, until_ns);
+		error = attempt->try_once(attempt->handle, attempt->argument);
+		if (error != -EAGAIN) {
+			/* There was work, and nobody rang for it. */
+			if (slept == -EAGAIN && error == 0 &&
+			    !evr_doorbell_rung_since(attempt->bell, epoch))
+				evr_doorbell_count_backstop(attempt->bell);
+			return error;
+		}
+		now_ns = evri_os_now_ns();
+		if (now_ns >= deadline_ns)
+			return -ETIMEDOUT;
+		if (slept < 0 && slept != -EAGAIN && slept != -ETIMEDOUT)
+			return slept;
+		error = look_for_dead(wait, agent, now_ns);
+		if (error < 0)
+			return error;
+	}
+}
+
+/* ---- submitter ---- */
+
+static int try_submit(void *handle, void *argument)
+{
+	struct evr_submitter *submitter = handle;
+
+	return evr_submitter_try_submit(submitter, argument);
+}
+
+int evr_submitter_submit(struct evr_submitter *submitter, const struct evr_request *request,
+			 uint64_t deadline_ns)
+{
+	struct evr_request copy = *request;
+	struct attempt attempt = {
+		.try_once = try_submit,
+		.handle = submitter,
+		.argument = &copy,
+		/* Our completions ring here, and where there are completions there is room
+		 * soon; for the rest the naps are short. */
+		.bell = &submitter->home->bell,
+		.nap_max_ns = ROOM_CHECK_NS,
+	};
+
+	if (submitter->in_flight >= submitter->window)
+		return evr_submitter_try_submit(submitter, request);
+	return wait_for(&attempt, &submitter->wait, submitter->agent, deadline_ns);
+}
+
+static int try_reap(void *handle, void *argument)
+{
+	return evr_submitter_try_reap(handle, argument);
+}
+
+int evr_submitter_reap(struct evr_submitter *submitter, struct evr_completion *ret,
+		       uint64_t deadline_ns)
+{
+	struct attempt attempt = {
+		.try_once = try_reap,
+		.handle = submitter,
+		.argument = ret,
+		.bell = &submitter->home->bell,
+		.nap_max_ns = EVR_NEVER,
+	};
+
+	if (submitter->in_flight == 0) {
+		/* Late answers to a predecessor may be there, to be freed. */
+		int error = evr_submitter_try_reap(submitter, ret);
+
+		return error == -EAGAIN ? -ENOENT : error;
+	}
+	return wait_for(&attempt, &submitter->wait, submitter->agent, deadline_ns);
+}
+
+/* ---- completer ---- */
+
+static int try_receive(void *handle, void *argument)
+{
+	return evr_completer_try_receive(handle, argument);
+}
+
+int evr_completer_receive(struct evr_completer *completer, struct evr_request *ret,
+			  uint64_t deadline_ns)
+{
+	struct evr_doorbell_shared *bell = &completer->uring->layout.shared->bell;
+	struct attempt attempt = {
+		.try_once = try_receive,
+		.handle = completer,
+		.argument = ret,
+		.bell = bell,
+		.nap_max_ns = EVR_NEVER,
+	};
+	int error = wait_for(&attempt, &completer->wait, completer->agent, deadline_ns);
+
+	/* One ring wakes one completer; who leaves work behind wakes the next. */
+	if (error == 0 && !evri_ring_mpmc_seems_empty(&completer->submissions))
+		evr_doorbell_ring(bell);
+	return error;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+
+/*
+ * dump_gather.c - looking at a region without touching it.
+ *
+ * Each word is read once and belongs to its own moment; the region goes on working. What
+ * lies in a ring is noted before the words of the blocks are read, so a block that is
+ * popped in between counts as in hands, or not at all.
+ */
+
+#include "dump_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- participants ---- */
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t left = ((const struct evri_dump_participant *)a)->number;
+	uint32_t right = ((const struct evri_dump_participant *)b)->number;
+
+	return left < right ? -1 : left > right;
+}
+
+static struct evri_dump_participant *find(const struct evri_dump *dump, uint32_t number)
+{
+	struct evri_dump_participant key = { .number = number };
+
+	return bsearch(&key, dump->participants, dump->participants_count, sizeof(key),
+		       by_number);
+}
+
+const struct evri_dump_participant *evri_dump_find(const struct evri_dump *dump,
+						   uint32_t number)
+{
+	return find(dump, number);
+}
+
+static enum evri_dump_life life_of(const struct evr_region *region,
+				   const struct evr_participant_info *info)
+{
+	char state;
+
+	if (info->state == EVR_PARTICIPANT_DEAD)
+		return EVRI_DUMP_DEAD;
+	if (evri_os_liveness_test(region->fd, EVRI_LIVENESS_BYTE(info->record)) == 0)
+		return EVRI_DUMP_DYING;
+	if (evri_os_process_state(info->pid, &state) == 0 && (state == 'T' || state == 't'))
+		return EVRI_DUMP_STOPPED;
+	return EVRI_DUMP_ALIVE;
+}
+
+static int gather_participants(struct evri_dump *dump)
+{
+	const struct evr_region *region = dump->region;
+
+	dump->participants = calloc(region->participants_count, sizeof(*dump->participants));
+	if (!dump->participants)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < region->participants_count; i++) {
+		struct evr_participant_info info;
+
+		if (evr_participant_info(region, i, &info) < 0 ||
+		    (info.state != EVR_PARTICIPANT_ALIVE &&
+		     info.state != EVR_PARTICIPANT_DEAD))
+			continue;
+		dump->participants[dump->participants_count++] =
+			(struct evri_dump_participant){
+				.number = info.number,
+				.agents_count = info.agents_count,
+				.pid = info.pid,
+				.joined_ns = info.joined_ns,
+				.life = life_of(region, &info),
+			};
+	}
+	qsort(dump->participants, dump->participants_count, sizeof(*dump->participants),
+	      by_number);
+	return 0;
+}
+
+/* ---- rings ---- */
+
+static void note_blocks(struct evri_dump *dump, const struct evr_ring_mpmc *ring)
+{
+	for (uint64_t i = 0; i <= ring->mask; i++) {
+		uint64_t word = evr_load_relaxed_u64(&ring->slots[i]);
+		uint64_t wire = word & EVR_TOKEN_WIRE_MASK;
+		uint64_t index = wire >> EVR_TOKEN_GENERATION_BITS;
+
+		if (evri_slot_is_full(word) && index < dump->blocks_max)
+			dump->in_ring[index] = EVRI_DUMP_SEEN |
+					       (uint32_t)(wire & EVR_TOKEN_GENERATION_MASK);
+	}
+}
+
+uint64_t evri_dump_ring_fill(const struct evr_ring_mpmc *ring, bool *ret_closed)
+{
+	uint64_t count = 0;
+
+	*ret_closed = false;
+	for (uint64_t i = 0; i <= ring->mask; i++) {
+		uint64_t word = evr_load_relaxed_u64(&ring->slots[i]);
+
+		if (!evri_slot_is_full(word))
+			continue;
+		if ((word & EVR_TOKEN_WIRE_MASK) == EVR_SLOT_CLOSED)
+			*ret_closed = true;
+		else
+			count++;
+	}
+	return count;
+}
+
+static void gather_uring(struct evri_dump *dump, const struct evri_object *object,
+			 struct evri_dump_uring *ret)
+{
+	struct evr_ring_mpmc ring;
+
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->name, object->name, sizeof(ret->name));
+	ret->broken = evri_uring_bind(object, &ret->uring) < 0 ||
+		      evri_uring_submissions(&ret->uring, &ring) < 0;
+	if (ret->broken)
+		return;
+	ret->queued = evri_dump_ring_fill(&ring, &ret->closed);
+	note_blocks(dump, &ring);
+	for (uint32_t slot = 0; slot < ret->uring.homes_count; slot++)
+		for (int which = EVRI_HOME_COMPLETIONS; which <= EVRI_HOME_RETURNS; which++)
+			if (evri_home_ring(&ret->uring, slot, (enum evri_home_ring)which,
+					   &ring) == 0)
+				note_blocks(dump, &ring);
+}
+
+static int gather_rings(struct evri_dump *dump)
+{
+	struct evri_directory_cursor cursor = { 0 };
+	struct evri_object object;
+	struct evr_ring_mpmc ring;
+
+	dump->urings = calloc(dump->region->directory_count, sizeof(*dump->urings));
+	if (!dump->urings)
+		return -ENOMEM;
+	while (evri_directory_next(dump->region, &cursor, &object)) {
+		if (object.state != EVRI_ENTRY_READY)
+			continue;
+		if (object.kind == EVRI_OBJECT_URING)
+			gather_uring(dump, &object, &dump->urings[dump->urings_count++]);
+		else if (object.kind == EVRI_OBJECT_RING &&
+			 evri_ring_mpmc_bind(object.address, object.bytes, 0, &ring) == 0)
+			note_blocks(dump, &ring);
+	}
+	return 0;
+}
+
+/* ---- blocks ---- */
+
+static void note_request(struct evri_dump *dump, uint32_t index, uint32_t holder,
+			 const struct evr_block_shared *block)
+{
+	if (dump->requests_count < EVRI_DUMP_REQUESTS_MAX)
+		dump->requests[dump->requests_count] = (struct evri_dump_request){
+			.index = index,
+			.holder = holder,
+			.submitter = (uint32_t)(evr_plain_load_u64(&block->home) >> 32),
+			.attempts = evr_plain_load_u32(&block->attempts),
+			.length_bytes = evr_plain_load_u32(&block->length_bytes),
+			.operation = evr_plain_load_u64(&block->operation),
+		};
+	dump->requests_count++;
+}
+
+static void judge_block(struct evri_dump *dump, struct evri_dump_class *class,
+			uint32_t index, const struct evr_block_shared *block)
+{
+	uint64_t word = evr_load_relaxed_u64(&block->word);
+	uint32_t state = evr_block_word_state(word);
+	uint32_t generation =
+		(uint32_t)(evr_block_word_generation(word) & EVR_TOKEN_GENERATION_MASK);
+	struct evri_dump_participant *owner;
+	bool queued;
+
+	if (state < EVR_BLOCK_FREE || state > EVR_BLOCK_IN) {
+		class->odd++;
+		return;
+	}
+	class->states[state]++;
+	if (state == EVR_BLOCK_FREE || state == EVR_BLOCK_IN)
+		return;
+	queued = dump->in_ring[index] == (EVRI_DUMP_SEEN | generation);
+	class->queued += queued;
+	if (state == EVR_BLOCK_REQ && !queued)
+		note_request(dump, index, evr_block_word_owner(word), block);
+	owner = find(dump, evr_block_word_owner(word));
+	if (!owner)
+		return;
+	owner->queued += queued;
+	owner->cached += !queued && state == EVR_BLOCK_CACHED;
+	owner->owned += !queued && state == EVR_BLOCK_OWNED;
+	owner->requests += !queued && state == EVR_BLOCK_REQ;
+	owner->responses += !queued && state == EVR_BLOCK_RESP;
+}
+
+static void gather_blocks(struct evri_dump *dump)
+{
+	const struct evr_pool *pool = dump->pool;
+
+	for (uint32_t i = 0; i < pool->chunks_count; i++) {
+		const struct evri_chunk *chunk = &pool->chunks[i];
+		struct evri_dump_class *class = &dump->classes[chunk->class_index];
+		const char *at = dump->region->base + chunk->offset;
+
+		class->bits += (uint32_t)__builtin_popcountll(
+			evr_load_relaxed_u64(&pool->bitmap[i]));
+		for (uint32_t k = 0; k < chunk->blocks_count; k++) {
+			judge_block(dump, class, i * EVR_POOL_CHUNK_BLOCKS + k,
+				    (const struct evr_block_shared *)at);
+			at += chunk->stride_bytes;
+		}
+	}
+}
+
+int evri_dump_gather(struct evr_region *region, struct evri_dump *ret)
+{
+	int error;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->region = region;
+	error = gather_participants(ret);
+	if (error < 0)
+		return error;
+	ret->pool_error = evr_pool_open(region, &ret->pool);
+	if (ret->pool_error == 0) {
+		ret->blocks_max = ret->pool->chunks_count * EVR_POOL_CHUNK_BLOCKS;
+		ret->in_ring = calloc(ret->blocks_max, sizeof(*ret->in_ring));
+		if (!ret->in_ring)
+			return -ENOMEM;
+	}
+	error = gather_rings(ret);
+	if (error == 0 && ret->pool)
+		gather_blocks(ret);
+	return error;
+}
+
+void evri_dump_free(struct evri_dump *dump)
+{
+	if (dump->pool) {
+		/* Not evr_pool_close(): it notes what this participant still holds, which
+		 * is for its last view to say. */
+		free(dump->pool->chunks);
+		free(dump->pool);
+	}
+	free(dump->participants);
+	free(dump->urings);
+	free(dump->in_ring);
+}
