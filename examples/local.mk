@@ -3,9 +3,9 @@
 # The examples. They are programs of a user: public headers and $(evr_lib) only. The
 # lines of one in C, and of the one that needs libzstd:
 #
-#	noinst_PROGRAMS += examples/two_processes
-#	examples_two_processes_SOURCES = examples/two_processes.c
-#	examples_two_processes_LDADD = $(evr_lib)
+#	noinst_PROGRAMS += examples/recover
+#	examples_recover_SOURCES = examples/recover.c
+#	examples_recover_LDADD = $(evr_lib)
 #
 #	if HAVE_ZSTD
 #	noinst_PROGRAMS += examples/evr-zstd
@@ -13,6 +13,16 @@
 #	examples_evr_zstd_CPPFLAGS = $(AM_CPPFLAGS) $(ZSTD_CFLAGS)
 #	examples_evr_zstd_LDADD = $(evr_lib) $(ZSTD_LIBS)
 #	endif
+
+noinst_PROGRAMS += examples/hello-c examples/hello-cpp examples/recover
+examples_hello_c_SOURCES = examples/hello.c
+examples_hello_c_LDADD = $(evr_lib)
+examples_hello_cpp_SOURCES = examples/hello.cpp
+# Of its own, so that the object is not named as that of hello.c.
+examples_hello_cpp_CPPFLAGS = $(AM_CPPFLAGS)
+examples_hello_cpp_LDADD = $(evr_lib)
+examples_recover_SOURCES = examples/recover.c
+examples_recover_LDADD = $(evr_lib)
 
 if HAVE_ZSTD
 noinst_PROGRAMS += examples/evr-zstd

@@ -33,11 +33,13 @@ int evri_wait_options_check(const struct evr_wait_options *wait,
 			return evri_fail(-EINVAL, "wait options: size is required");
 		for (size_t i = sizeof(known); i < wait->size; i++)
 			if (((const char *)wait)[i])
-				return evri_fail(-E2BIG,
-						 "wait options of %zu bytes use a field unknown "
-						 "to this library, which knows %zu",
-						 wait->size, sizeof(known));
-		memcpy(&known, wait, wait->size < sizeof(known) ? wait->size : sizeof(known));
+				return evri_fail(
+					-E2BIG,
+					"wait options of %zu bytes use a field unknown "
+					"to this library, which knows %zu",
+					wait->size, sizeof(known));
+		memcpy(&known, wait,
+		       wait->size < sizeof(known) ? wait->size : sizeof(known));
 	}
 	*ret = known;
 	return 0;
@@ -53,7 +55,8 @@ static void count_handle(struct evr_agent *agent, uint32_t by)
 static int take_home(struct evr_submitter *submitter)
 {
 	const struct evri_uring *layout = &submitter->uring->layout;
-	int slot = evri_home_open(layout, submitter->agent->number, &submitter->home_word);
+	int slot =
+		evri_home_open(layout, submitter->agent->number, &submitter->home_word);
 	int error;
 
 	if (slot < 0)
@@ -84,12 +87,19 @@ int evr_submitter_open(struct evr_uring *uring, struct evr_agent *agent,
 	submitter->window = evr_uring_window(uring);
 	error = evri_wait_options_check(wait, &submitter->wait.options);
 	if (error == 0)
+		error = evr_recover(agent, NULL);
+	if (error >= 0) {
+		/* Counted before: if a home is taken and turns out to be unusable, it is
+		 * to be recovered when we leave. */
+		count_handle(agent, 1);
 		error = take_home(submitter);
+		if (error == -EMFILE)
+			count_handle(agent, UINT32_MAX);
+	}
 	if (error < 0) {
 		free(submitter);
 		return error;
 	}
-	count_handle(agent, 1);
 	*ret = submitter;
 	return 0;
 }
@@ -100,6 +110,10 @@ struct evr_submitter *evr_submitter_close(struct evr_submitter *submitter)
 
 	if (!submitter)
 		return NULL;
+	if (!evri_region_is_here(submitter->agent->pool->region)) {
+		free(submitter);
+		return NULL;
+	}
 	/* What recovery would do. If the rings cannot be closed (somebody scribbled), the
 	 * home stays ours and counts as a handle, so that we leave as a dead one does. */
 	if (evri_home_release(submitter->agent, &submitter->uring->layout, 1,
@@ -129,15 +143,16 @@ int evr_submitter_try_submit(struct evr_submitter *submitter,
 
 	evr_plain_store_u64(&block->home, submitter->address);
 	evr_plain_store_u64(&block->operation, request->operation);
-	evr_plain_store_u32(&block->session, evri_home_word_session(submitter->home_word));
-	evr_plain_store_u32((uint32_t *)&block->status, 0);
-	evr_plain_store_u32(&block->length_bytes, request->length_bytes);
-	evr_plain_store_u32(&block->attempts, request->attempts);
-	/* SYNC block/request (release), pairs with evri_recovery_claim(). Weaker, or before
-	 * the prefix: a re-used block's old prefix would send it to a stranger's home. */
+	evr_plain_store_u32(&block->delivery,
+			    evri_delivery(evri_home_word_session(submitter->home_word),
+					  request->attempts));
+	evr_plain_store_u32(&block->request_bytes, request->length_bytes);
+	/* SYNC block/request (release), pairs with evri_recovery_claim(). Weaker, or
+	 * before the prefix: a re-used block's old prefix would send it to a stranger's
+	 * home. */
 	evr_store_release_u64(&block->word,
-			      evr_block_word(evr_block_word_generation(word), EVR_BLOCK_REQ,
-					     agent->number));
+			      evr_block_word(evr_block_word_generation(word),
+					     EVR_BLOCK_REQ, agent->number));
 
 	error = evri_ring_mpmc_push(&submitter->submissions, evr_token_wire(token));
 	if (EVR_UNLIKELY(error < 0)) {
@@ -153,12 +168,12 @@ int evr_submitter_try_submit(struct evr_submitter *submitter,
 static int pop_home(struct evr_submitter *submitter, uint32_t *ret_index,
 		    uint64_t *ret_word)
 {
-	int error = evri_ring_mpmc_pop(&submitter->completions, submitter->agent, true, NULL,
-				       0, ret_index, ret_word);
+	int error = evri_ring_mpmc_pop(&submitter->completions, submitter->agent, true,
+				       NULL, 0, ret_index, ret_word);
 
 	if (error == -EAGAIN)
-		error = evri_ring_mpmc_pop(&submitter->returns, submitter->agent, true, NULL,
-					   0, ret_index, ret_word);
+		error = evri_ring_mpmc_pop(&submitter->returns, submitter->agent, true,
+					   NULL, 0, ret_index, ret_word);
 	/* Nobody but us closes our rings while we live: somebody scribbled. */
 	return error == -EPIPE ? -EUCLEAN : error;
 }
@@ -173,18 +188,19 @@ int evr_submitter_try_reap(struct evr_submitter *submitter, struct evr_completio
 	for (;;) {
 		struct evr_block_shared *block;
 		struct evr_block handle;
-		uint64_t word;
-		uint32_t index;
+		uint64_t word = 0;
+		uint32_t index = 0;
 		int error = pop_home(submitter, &index, &word);
 
 		if (error < 0)
 			return error;
 		block = evri_block_at(agent, index);
+		uint32_t delivery = evr_plain_load_u32(&block->delivery);
 		evri_block_handle(agent, index, block, word, &handle);
 		if (EVR_LIKELY(evr_plain_load_u64(&block->home) == submitter->address &&
-			       evr_plain_load_u32(&block->session) == session &&
+			       evri_delivery_session(delivery) == session &&
 			       submitter->in_flight > 0)) {
-			uint32_t length = evr_plain_load_u32(&block->length_bytes);
+			uint32_t length = evr_plain_load_u32(&block->response_bytes);
 
 			submitter->in_flight--;
 			ret->block = handle;
@@ -194,7 +210,7 @@ int evr_submitter_try_reap(struct evr_submitter *submitter, struct evr_completio
 			ret->length_bytes = length <= handle.payload_bytes ?
 						    length :
 						    (uint32_t)handle.payload_bytes;
-			ret->attempts = evr_plain_load_u32(&block->attempts);
+			ret->attempts = evri_delivery_attempts(delivery);
 			return 0;
 		}
 		/* An answer to this home's former submitter, overtaken by its leaving. */
@@ -232,6 +248,10 @@ int evr_completer_open(struct evr_uring *uring, struct evr_agent *agent,
 	completer->agent = agent;
 	completer->submissions = uring->submissions;
 	error = evri_wait_options_check(wait, &completer->wait.options);
+	if (error == 0) {
+		error = evr_recover(agent, NULL);
+		error = error < 0 ? error : 0;
+	}
 	for (uint32_t slot = 0; slot < homes && error == 0; slot++)
 		error = evri_home_ring(&uring->layout, slot, EVRI_HOME_COMPLETIONS,
 				       &completer->homes[slot]);
@@ -269,7 +289,7 @@ static bool home_lives(const struct evr_completer *completer,
 	    slot >= layout->homes_count)
 		return false;
 	if (evr_load_acquire_u64(&evri_home_at(layout, slot)->word) !=
-	    evri_home_word(EVR_HOME_OPEN, evr_plain_load_u32(&block->session), number))
+	    evri_home_word(EVR_HOME_OPEN, evr_plain_load_u32(&block->delivery), number))
 		return false;
 	*ret_slot = slot;
 	return true;
@@ -289,29 +309,30 @@ static void drop_request(struct evr_agent *agent, uint32_t index,
 int evr_completer_try_receive(struct evr_completer *completer, struct evr_request *ret)
 {
 	struct evr_agent *agent = completer->agent;
-	/* Requests without a home are freed on the way, a ring's worth of them at most. */
+	/* Requests without a home are freed on the way, at most a ring full of them. */
 	uint64_t homeless_left = completer->submissions.mask + 1;
 
 	for (;;) {
 		struct evr_block_shared *block;
 		uint64_t word;
 		uint32_t index, slot;
-		int error = evri_ring_mpmc_pop(&completer->submissions, agent, false, NULL, 0,
-					       &index, &word);
+		int error = evri_ring_mpmc_pop(&completer->submissions, agent, false,
+					       NULL, 0, &index, &word);
 
 		if (error < 0)
 			return error;
 		block = evri_block_at(agent, index);
 		if (EVR_LIKELY(evr_block_word_state(word) == EVR_BLOCK_REQ &&
 			       home_lives(completer, block, &slot))) {
-			uint32_t length = evr_plain_load_u32(&block->length_bytes);
+			uint32_t length = evr_plain_load_u32(&block->request_bytes);
 
 			evri_block_handle(agent, index, block, word, &ret->block);
 			ret->operation = evr_plain_load_u64(&block->operation);
 			ret->length_bytes = length <= ret->block.payload_bytes ?
 						    length :
 						    (uint32_t)ret->block.payload_bytes;
-			ret->attempts = evr_plain_load_u32(&block->attempts);
+			ret->attempts = evri_delivery_attempts(
+				evr_plain_load_u32(&block->delivery));
 			return 0;
 		}
 		drop_request(agent, index, block, word);
@@ -352,7 +373,8 @@ static int push_home(struct evr_completer *completer, uint32_t slot, uint64_t wi
 
 	if (EVR_LIKELY(error != -EAGAIN))
 		return error;
-	error = evri_home_ring(&completer->uring->layout, slot, EVRI_HOME_RETURNS, &returns);
+	error = evri_home_ring(&completer->uring->layout, slot, EVRI_HOME_RETURNS,
+			       &returns);
 	return error < 0 ? error : evri_ring_mpmc_push(&returns, wire);
 }
 
@@ -376,12 +398,12 @@ int evr_completer_complete(struct evr_completer *completer, evr_token token,
 	}
 
 	evr_plain_store_u32((uint32_t *)&block->status, (uint32_t)status);
-	evr_plain_store_u32(&block->length_bytes, length_bytes);
+	evr_plain_store_u32(&block->response_bytes, length_bytes);
 	/* SYNC block/response (release), pairs with evri_recovery_claim(). Weaker: the
 	 * response could be posted in our stead before it is written. */
 	evr_store_release_u64(&block->word,
-			      evr_block_word(evr_block_word_generation(word), EVR_BLOCK_RESP,
-					     agent->number));
+			      evr_block_word(evr_block_word_generation(word),
+					     EVR_BLOCK_RESP, agent->number));
 
 	error = push_home(completer, slot, evr_token_wire(token));
 	if (EVR_LIKELY(error == 0)) {

@@ -21,6 +21,9 @@
 /* Nothing rings when a submission ring gets room: look again so often. */
 #define ROOM_CHECK_NS 1000000
 
+/* When something had to be postponed, the next look comes after so many intervals. */
+#define POSTPONED_INTERVALS 10
+
 /* One kind of waiting: what is tried, and which bell announces that it may succeed. */
 struct attempt {
 	int (*try_once)(void *handle, void *argument); /* -EAGAIN: not yet */
@@ -32,13 +35,16 @@ struct attempt {
 
 static int look_for_dead(struct evri_wait *wait, struct evr_agent *agent, uint64_t now_ns)
 {
-	int error;
+	int left;
 
 	if (now_ns < wait->next_check_ns)
 		return 0;
-	wait->next_check_ns = now_ns + EVR_DEATH_CHECK_NS;
-	error = evr_recover(agent, NULL);
-	return error == -EUCLEAN ? error : 0;
+	left = evr_recover(agent, NULL);
+	/* Something waits for one that is stopped: it can wait a little longer than one
+	 * pass over the whole pool by every waiter in every interval is worth. */
+	wait->next_check_ns =
+		now_ns + (left > 0 ? POSTPONED_INTERVALS : 1) * EVR_DEATH_CHECK_NS;
+	return left == -EUCLEAN ? left : 0;
 }
 
 static int spin(const struct attempt *attempt, struct evri_wait *wait,
@@ -68,6 +74,7 @@ static int wait_for(const struct attempt *attempt, struct evri_wait *wait,
 {
 	int error = attempt->try_once(attempt->handle, attempt->argument);
 
+	wait->slept = false;
 	if (error != -EAGAIN) {
 		/* Never idle, and still to notice who died with our requests in hand. */
 		if (++wait->calls % CALLS_PER_CLOCK == 0)
@@ -93,6 +100,7 @@ static int wait_for(const struct attempt *attempt, struct evri_wait *wait,
 		    until_ns > now_ns + attempt->nap_max_ns)
 			until_ns = now_ns + attempt->nap_max_ns;
 		slept = evr_doorbell_sleep(attempt->bell, epoch, until_ns);
+		wait->slept = true;
 		error = attempt->try_once(attempt->handle, attempt->argument);
 		if (error != -EAGAIN) {
 			/* There was work, and nobody rang for it. */
@@ -121,16 +129,16 @@ static int try_submit(void *handle, void *argument)
 	return evr_submitter_try_submit(submitter, argument);
 }
 
-int evr_submitter_submit(struct evr_submitter *submitter, const struct evr_request *request,
-			 uint64_t deadline_ns)
+int evr_submitter_submit(struct evr_submitter *submitter,
+			 const struct evr_request *request, uint64_t deadline_ns)
 {
 	struct evr_request copy = *request;
 	struct attempt attempt = {
 		.try_once = try_submit,
 		.handle = submitter,
 		.argument = &copy,
-		/* Our completions ring here, and where there are completions there is room
-		 * soon; for the rest the naps are short. */
+		/* Our completions ring here, and where there are completions there is
+		 * room soon; for the rest the naps are short. */
 		.bell = &submitter->home->bell,
 		.nap_max_ns = ROOM_CHECK_NS,
 	};
@@ -185,8 +193,10 @@ int evr_completer_receive(struct evr_completer *completer, struct evr_request *r
 	};
 	int error = wait_for(&attempt, &completer->wait, completer->agent, deadline_ns);
 
-	/* One ring wakes one completer; who leaves work behind wakes the next. */
-	if (error == 0 && !evri_ring_mpmc_seems_empty(&completer->submissions))
+	/* One ring wakes one completer; one who was woken and leaves work behind wakes
+	 * the next, who may have been passed over by one that died or was stopped. */
+	if (error == 0 && completer->wait.slept &&
+	    !evri_ring_mpmc_seems_empty(&completer->submissions))
 		evr_doorbell_ring(bell);
 	return error;
 }

@@ -24,6 +24,7 @@
 
 #include "region_internal.h"
 
+#define CONTEND_TRIES_MAX 1024
 #define UNITS_MASK ((UINT64_C(1) << 28) - 1)
 
 static uint64_t entry_word(uint32_t state, uint64_t units, uint32_t owner)
@@ -103,8 +104,13 @@ int evri_directory_reserve(struct evr_region *region, const char *name, uint32_t
 	if (length == 0 || length >= EVR_NAME_BYTES)
 		return evri_fail(-EINVAL, "a name has 1 to %d characters, this one %zu",
 				 EVR_NAME_BYTES - 1, length);
-	if (wanted == 0 || wanted > UNITS_MASK)
+	if (wanted == 0)
 		return evri_fail(-EINVAL, "an object of %" PRIu64 " bytes", bytes);
+	if (wanted > UNITS_MASK)
+		return evri_fail(-ENOSPC,
+				 "\"%s\" wants %" PRIu64
+				 " bytes, the region has %" PRIu64,
+				 name, bytes, region->bytes);
 	evr_participant_find_dead(region);
 
 	for (uint32_t i = 0; i < region->directory_count;) {
@@ -116,19 +122,20 @@ int evri_directory_reserve(struct evr_region *region, const char *name, uint32_t
 		if (entry_state(word) == EVRI_ENTRY_EMPTY) {
 			if (wanted * EVRI_OBJECT_UNIT_BYTES > region->bytes - offset)
 				return evri_fail(-ENOSPC,
-						 "\"%s\" wants %" PRIu64 " bytes, the region has "
+						 "\"%s\" wants %" PRIu64
+						 " bytes, the region has "
 						 "%" PRIu64 " left",
 						 name, bytes, region->bytes - offset);
 			if (evr_cas_acq_rel_u64(&entry->word, &word,
 						entry_word(EVRI_ENTRY_BUILDING, wanted,
 							   region->number)))
-				return fill_in(region, i, offset, wanted, name, kind, false,
-					       ret);
+				return fill_in(region, i, offset, wanted, name, kind,
+					       false, ret);
 			continue; /* somebody took it: look again at what it is now */
 		}
 		if (units * EVRI_OBJECT_UNIT_BYTES > region->bytes - offset)
-			return evri_fail(-EUCLEAN, "directory entry %u lies outside the region",
-					 i);
+			return evri_fail(-EUCLEAN,
+					 "directory entry %u lies outside the region", i);
 		if (entry_state(word) == EVRI_ENTRY_READY && same_name(entry, name))
 			return evri_fail(-EEXIST, "\"%s\" exists already", name);
 		if (units >= wanted && is_abandoned(region, word)) {
@@ -164,11 +171,14 @@ void evri_directory_abandon(struct evr_region *region, const struct evri_object 
 }
 
 /* Our object is NAMED: is the name ours? 0: as far as entry @i says. */
-static int contend(struct evr_region *region, const struct evri_object *object, uint32_t i)
+static int contend(struct evr_region *region, const struct evri_object *object,
+		   uint32_t i)
 {
 	struct evri_directory_entry *entry = &region->directory[i];
 
-	for (;;) {
+	/* An entry takes five steps in its life and some more if it is taken over; one that
+	 * changes more often while we look is scribbled on. */
+	for (int tries = 0; tries < CONTEND_TRIES_MAX; tries++) {
 		/* SYNC directory/name (seq_cst), pairs with the compare-and-swap to NAMED
 		 * in evri_directory_publish() by another: of two that name their object
 		 * and then look, at least one sees the other. */
@@ -183,7 +193,8 @@ static int contend(struct evr_region *region, const struct evri_object *object, 
 
 		bool dead = is_abandoned(region, word);
 		if (!dead && i < object->index)
-			return evri_fail(-EBUSY, "\"%s\" is being made by another participant",
+			return evri_fail(-EBUSY,
+					 "\"%s\" is being made by another participant",
 					 object->name);
 		/* Fails only if the other one took a step: look again. */
 		if (evr_cas_seq_cst_u64(&entry->word, &word,
@@ -192,6 +203,7 @@ static int contend(struct evr_region *region, const struct evri_object *object, 
 						   entry_units(word), entry_owner(word))))
 			return 0;
 	}
+	return evri_fail(-EUCLEAN, "directory entry %u does not come to rest", i);
 }
 
 int evri_directory_publish(struct evr_region *region, const struct evri_object *object)
@@ -203,7 +215,8 @@ int evri_directory_publish(struct evr_region *region, const struct evri_object *
 
 	/* SYNC directory/name (seq_cst), pairs with the load in contend(). */
 	if (!evr_cas_seq_cst_u64(shared_word, &word, named))
-		return evri_fail(-EUCLEAN, "directory entry %u was overwritten", object->index);
+		return evri_fail(-EUCLEAN, "directory entry %u was overwritten",
+				 object->index);
 	for (uint32_t i = 0; i < region->directory_count; i++) {
 		if (i == object->index)
 			continue;
@@ -266,12 +279,14 @@ int evri_directory_find(struct evr_region *region, const char *name, uint32_t ki
 			continue;
 		if (object.state == EVRI_ENTRY_READY) {
 			if (object.kind != kind)
-				return evri_fail(-EPROTO, "\"%s\" is another kind of object (%u)",
+				return evri_fail(-EPROTO,
+						 "\"%s\" is another kind of object (%u)",
 						 name, object.kind);
 			*ret = object;
 			return 0;
 		}
-		if (object.state == EVRI_ENTRY_BUILDING || object.state == EVRI_ENTRY_NAMED)
+		if (object.state == EVRI_ENTRY_BUILDING ||
+		    object.state == EVRI_ENTRY_NAMED)
 			coming = evri_participant_alive(region, object.owner);
 	}
 	if (coming)

@@ -88,15 +88,17 @@ static uint32_t tell_participants_trouble(struct text *text, const struct evri_d
 
 		if (who->life == EVRI_DUMP_STOPPED) {
 			say(text,
-			    "  ! participant %u (pid %" PRId64 ") is stopped, with %u requests"
+			    "  ! participant %u (pid %" PRId64
+			    ") is stopped, with %u requests"
 			    " and %u other blocks in hand: kill -CONT %" PRId64 "\n",
 			    who->number, who->pid, who->requests,
 			    held_by(who) - who->requests, who->pid);
 			told++;
 		} else if (who->life != EVRI_DUMP_ALIVE) {
 			say(text,
-			    "  ! participant %u (pid %" PRId64 ") is dead, and the %u blocks it"
-			    " held are not back: a waiting call or evr_recover() fetches them\n",
+			    "  ! participant %u (pid %" PRId64
+			    ") is dead, and the %u blocks it"
+			    " held are not back: evr_recover() fetches them\n",
 			    who->number, who->pid, held_by(who));
 			told++;
 		}
@@ -109,7 +111,8 @@ static uint32_t tell_pool_trouble(struct text *text, const struct evri_dump *dum
 	uint32_t told = 0;
 
 	if (!dump->pool) {
-		say(text, "  ! there is no usable pool: %s\n", evr_strerror(dump->pool_error));
+		say(text, "  ! there is no usable pool: %s\n",
+		    evr_strerror(dump->pool_error));
 		return 1;
 	}
 	for (uint32_t i = 0; i < dump->pool->classes_count; i++) {
@@ -117,14 +120,16 @@ static uint32_t tell_pool_trouble(struct text *text, const struct evri_dump *dum
 
 		if (dump->classes[i].bits == 0) {
 			say(text,
-			    "  ! class of %" PRIu64 " bytes: no free block; %u are cached by "
+			    "  ! class of %" PRIu64
+			    " bytes: no free block; %u are cached by "
 			    "agents (evr_agent_flush() gives them back)\n",
 			    bytes, dump->classes[i].states[EVR_BLOCK_CACHED]);
 			told++;
 		}
 		if (dump->classes[i].odd) {
 			say(text,
-			    "  ! class of %" PRIu64 " bytes: the words of %u blocks are none: "
+			    "  ! class of %" PRIu64
+			    " bytes: the words of %u blocks are none: "
 			    "somebody has overwritten them\n",
 			    bytes, dump->classes[i].odd);
 			told++;
@@ -143,16 +148,18 @@ static uint32_t tell_urings_trouble(struct text *text, const struct evri_dump *d
 
 		printable(uring->name, name);
 		if (uring->broken) {
-			say(text, "  ! uring \"%s\": its header contradicts itself\n", name);
+			say(text, "  ! uring \"%s\": its header contradicts itself\n",
+			    name);
 			told++;
 		} else if (uring->queued) {
 			say(text,
-			    "  ! uring \"%s\": %" PRIu64 " requests wait for a completer%s\n",
+			    "  ! uring \"%s\": %" PRIu64
+			    " requests wait for a completer%s\n",
 			    name, uring->queued,
 			    evr_load_relaxed_u64(&uring->uring.shared->bell.word) &
-					    EVR_DOORBELL_SLEEPER ?
-				    "; one may be asleep" :
-				    "");
+					    EVR_DOORBELL_SLEEPER
+				    ? "; one may be asleep"
+				    : "");
 			told++;
 		}
 	}
@@ -175,10 +182,12 @@ static void tell_region(struct text *text, const struct evr_region *region)
 	uint32_t status = evr_load_relaxed_u32(&region->shared->status);
 
 	say(text,
-	    "region %04x: %" PRIu64 " bytes in pages of %" PRIu64 " KiB, layout version %u, %s;"
+	    "region %04x: %" PRIu64 " bytes in pages of %" PRIu64
+	    " KiB, layout version %u, %s;"
 	    " told by participant %u\n",
 	    region->tag, region->bytes, region->page_bytes >> 10, EVR_LAYOUT_VERSION,
-	    status == EVR_REGION_INITIALIZED ? "initialized" : "CORRUPTED", region->number);
+	    status == EVR_REGION_INITIALIZED ? "initialized" : "CORRUPTED",
+	    region->number);
 }
 
 static void tell_participants(struct text *text, const struct evri_dump *dump)
@@ -187,17 +196,18 @@ static void tell_participants(struct text *text, const struct evri_dump *dump)
 
 	say(text, "\nparticipants: %u of %u records in use; blocks in their hands\n",
 	    dump->participants_count, dump->region->participants_count);
-	say(text, "  %6s %8s %9s %6s %7s %6s %8s %9s %6s  %s\n", "number", "pid", "joined",
-	    "agents", "working", "idle", "answered", "magazine", "queued", "state");
+	say(text, "  %6s %8s %9s %6s %7s %6s %8s %9s %6s  %s\n", "number", "pid",
+	    "joined", "agents", "working", "idle", "answered", "magazine", "queued",
+	    "state");
 	for (uint32_t i = 0; i < dump->participants_count; i++) {
 		const struct evri_dump_participant *who = &dump->participants[i];
 		uint64_t ago_ns = who->joined_ns < now_ns ? now_ns - who->joined_ns : 0;
 
 		say(text,
 		    "  %6u %8" PRId64 " %7" PRIu64 " s %6u %7u %6u %8u %9u %6u  %s\n",
-		    who->number, who->pid, ago_ns / UINT64_C(1000000000), who->agents_count,
-		    who->requests, who->owned, who->responses, who->cached, who->queued,
-		    life_name(who->life));
+		    who->number, who->pid, ago_ns / UINT64_C(1000000000),
+		    who->agents_count, who->requests, who->owned, who->responses,
+		    who->cached, who->queued, life_name(who->life));
 	}
 }
 
@@ -255,7 +265,8 @@ static void tell_requests(struct text *text, const struct evri_dump *dump)
 			evri_dump_find(dump, request->holder);
 
 		say(text,
-		    "  block %u: operation %" PRIu64 " of participant %u, %u bytes, attempt %u,"
+		    "  block %u: operation %" PRIu64
+		    " of participant %u, %u bytes, attempt %u,"
 		    " in the hands of participant %u (%s)\n",
 		    request->index, request->operation, request->submitter,
 		    request->length_bytes, request->attempts + 1, request->holder,
@@ -268,24 +279,25 @@ static void tell_classes(struct text *text, const struct evri_dump *dump)
 	if (!dump->pool)
 		return;
 	say(text, "\npool: %u blocks%s\n", dump->pool->blocks_count,
-	    dump->pool->flags & EVR_POOL_UNTRACKED ?
-		    " (untracked: cached and idle are not told apart)" :
-		    "");
+	    dump->pool->flags & EVR_POOL_UNTRACKED
+		    ? " (untracked: cached and idle are not told apart)"
+		    : "");
 	say(text, "  %10s %8s %8s %8s %8s %8s %8s %9s %8s\n", "bytes", "blocks", "free",
 	    "magazine", "idle", "request", "response", "contained", "queued");
 	for (uint32_t i = 0; i < dump->pool->classes_count; i++) {
 		const struct evri_dump_class *class = &dump->classes[i];
 
 		say(text, "  %10" PRIu64 " %8u %8u %8u %8u %8u %8u %9u %8u\n",
-		    dump->pool->classes[i].payload_bytes, dump->pool->classes[i].blocks_count,
-		    class->bits, class->states[EVR_BLOCK_CACHED],
-		    class->states[EVR_BLOCK_OWNED], class->states[EVR_BLOCK_REQ],
-		    class->states[EVR_BLOCK_RESP], class->states[EVR_BLOCK_IN],
-		    class->queued);
+		    dump->pool->classes[i].payload_bytes,
+		    dump->pool->classes[i].blocks_count, class->bits,
+		    class->states[EVR_BLOCK_CACHED], class->states[EVR_BLOCK_OWNED],
+		    class->states[EVR_BLOCK_REQ], class->states[EVR_BLOCK_RESP],
+		    class->states[EVR_BLOCK_IN], class->queued);
 	}
 }
 
-static void tell_ring(struct text *text, const char *what, const struct evr_ring_mpmc *ring)
+static void tell_ring(struct text *text, const char *what,
+		      const struct evr_ring_mpmc *ring)
 {
 	bool closed;
 	uint64_t fill = evri_dump_ring_fill(ring, &closed);
@@ -299,8 +311,9 @@ static void tell_bell(struct text *text, const struct evr_doorbell_shared *bell)
 	uint64_t backstops = evr_doorbell_backstops(bell);
 
 	say(text, "; %s",
-	    evr_load_relaxed_u64(&bell->word) & EVR_DOORBELL_SLEEPER ? "somebody may sleep" :
-								       "nobody sleeps");
+	    evr_load_relaxed_u64(&bell->word) & EVR_DOORBELL_SLEEPER
+		    ? "somebody may sleep"
+		    : "nobody sleeps");
 	if (backstops)
 		say(text, ", %" PRIu64 " wakes came by the back-stop", backstops);
 	say(text, "\n");
@@ -312,7 +325,8 @@ static void tell_homes(struct text *text, const struct evri_dump *dump,
 	for (uint32_t slot = 0; slot < uring->homes_count; slot++) {
 		const struct evr_home_shared *home = evri_home_at(uring, slot);
 		uint64_t word = evr_load_acquire_u64(&home->word);
-		const struct evri_dump_participant *who = evri_dump_find(dump, (uint32_t)word);
+		const struct evri_dump_participant *who =
+			evri_dump_find(dump, (uint32_t)word);
 		struct evr_ring_mpmc ring;
 
 		if (evri_home_word_state(word) != EVR_HOME_OPEN)
@@ -363,16 +377,17 @@ static const char *entry_state(uint32_t state)
 
 static void tell_directory(struct text *text, const struct evr_region *region)
 {
-	static const char *const kinds[] = { "?", "pool", "ring", "uring" };
-	struct evri_directory_cursor cursor = { 0 };
+	static const char *const kinds[] = {"?", "pool", "ring", "uring"};
+	struct evri_directory_cursor cursor = {0};
 	struct evri_object object;
 	struct evr_ring_mpmc ring;
 	char name[EVR_NAME_BYTES];
 
 	while (evri_directory_next(region, &cursor, &object)) {
 		say(text, "  %-5s \"%s\": %" PRIu64 " KiB at %" PRIu64 " KiB, %s",
-		    kinds[object.kind < 4 ? object.kind : 0], printable(object.name, name),
-		    object.bytes >> 10, object.offset >> 10, entry_state(object.state));
+		    kinds[object.kind < 4 ? object.kind : 0],
+		    printable(object.name, name), object.bytes >> 10, object.offset >> 10,
+		    entry_state(object.state));
 		if (object.state == EVRI_ENTRY_READY && object.kind == EVRI_OBJECT_RING &&
 		    evri_ring_mpmc_bind(object.address, object.bytes, 0, &ring) == 0)
 			tell_ring(text, "; blocks", &ring);
@@ -382,7 +397,7 @@ static void tell_directory(struct text *text, const struct evr_region *region)
 
 int evr_region_dump(struct evr_region *region, int fd)
 {
-	struct text text = { .fd = fd };
+	struct text text = {.fd = fd};
 	struct evri_dump dump;
 	int error = evri_dump_gather(region, &dump);
 

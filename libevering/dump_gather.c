@@ -26,7 +26,7 @@ static int by_number(const void *a, const void *b)
 
 static struct evri_dump_participant *find(const struct evri_dump *dump, uint32_t number)
 {
-	struct evri_dump_participant key = { .number = number };
+	struct evri_dump_participant key = {.number = number};
 
 	return bsearch(&key, dump->participants, dump->participants_count, sizeof(key),
 		       by_number);
@@ -47,7 +47,8 @@ static enum evri_dump_life life_of(const struct evr_region *region,
 		return EVRI_DUMP_DEAD;
 	if (evri_os_liveness_test(region->fd, EVRI_LIVENESS_BYTE(info->record)) == 0)
 		return EVRI_DUMP_DYING;
-	if (evri_os_process_state(info->pid, &state) == 0 && (state == 'T' || state == 't'))
+	if (evri_os_process_state(info->pid, &state) == 0 &&
+	    (state == 'T' || state == 't'))
 		return EVRI_DUMP_STOPPED;
 	return EVRI_DUMP_ALIVE;
 }
@@ -56,13 +57,14 @@ static int gather_participants(struct evri_dump *dump)
 {
 	const struct evr_region *region = dump->region;
 
-	dump->participants = calloc(region->participants_count, sizeof(*dump->participants));
+	dump->participants =
+		calloc(region->participants_count, sizeof(*dump->participants));
 	if (!dump->participants)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < region->participants_count; i++) {
 		struct evr_participant_info info;
 
-		if (evr_participant_info(region, i, &info) < 0 ||
+		if (evr_participant_get(region, i, &info) < 0 ||
 		    (info.state != EVR_PARTICIPANT_ALIVE &&
 		     info.state != EVR_PARTICIPANT_DEAD))
 			continue;
@@ -90,8 +92,9 @@ static void note_blocks(struct evri_dump *dump, const struct evr_ring_mpmc *ring
 		uint64_t index = wire >> EVR_TOKEN_GENERATION_BITS;
 
 		if (evri_slot_is_full(word) && index < dump->blocks_max)
-			dump->in_ring[index] = EVRI_DUMP_SEEN |
-					       (uint32_t)(wire & EVR_TOKEN_GENERATION_MASK);
+			dump->in_ring[index] =
+				EVRI_DUMP_SEEN |
+				(uint32_t)(wire & EVR_TOKEN_GENERATION_MASK);
 	}
 }
 
@@ -127,7 +130,8 @@ static void gather_uring(struct evri_dump *dump, const struct evri_object *objec
 	ret->queued = evri_dump_ring_fill(&ring, &ret->closed);
 	note_blocks(dump, &ring);
 	for (uint32_t slot = 0; slot < ret->uring.homes_count; slot++)
-		for (int which = EVRI_HOME_COMPLETIONS; which <= EVRI_HOME_RETURNS; which++)
+		for (int which = EVRI_HOME_COMPLETIONS; which <= EVRI_HOME_RETURNS;
+		     which++)
 			if (evri_home_ring(&ret->uring, slot, (enum evri_home_ring)which,
 					   &ring) == 0)
 				note_blocks(dump, &ring);
@@ -135,7 +139,7 @@ static void gather_uring(struct evri_dump *dump, const struct evri_object *objec
 
 static int gather_rings(struct evri_dump *dump)
 {
-	struct evri_directory_cursor cursor = { 0 };
+	struct evri_directory_cursor cursor = {0};
 	struct evri_object object;
 	struct evr_ring_mpmc ring;
 
@@ -164,8 +168,9 @@ static void note_request(struct evri_dump *dump, uint32_t index, uint32_t holder
 			.index = index,
 			.holder = holder,
 			.submitter = (uint32_t)(evr_plain_load_u64(&block->home) >> 32),
-			.attempts = evr_plain_load_u32(&block->attempts),
-			.length_bytes = evr_plain_load_u32(&block->length_bytes),
+			.attempts = evri_delivery_attempts(
+				evr_plain_load_u32(&block->delivery)),
+			.length_bytes = evr_plain_load_u32(&block->request_bytes),
 			.operation = evr_plain_load_u64(&block->operation),
 		};
 	dump->requests_count++;

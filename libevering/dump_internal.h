@@ -16,7 +16,7 @@ enum evri_dump_life {
 	EVRI_DUMP_ALIVE,
 	EVRI_DUMP_STOPPED, /* alive, but its process does not run */
 	EVRI_DUMP_DYING,   /* dead, and nobody has noticed yet */
-	EVRI_DUMP_DEAD,    /* marked dead, recovery is not done with it */
+	EVRI_DUMP_DEAD,	   /* marked dead, recovery is not done with it */
 };
 
 struct evri_dump_participant {
@@ -26,7 +26,7 @@ struct evri_dump_participant {
 	uint64_t joined_ns;
 	enum evri_dump_life life;
 	uint32_t cached;
-	uint32_t owned;     /* idle ones in its hands */
+	uint32_t owned;	    /* idle ones in its hands */
 	uint32_t requests;  /* that it works on */
 	uint32_t responses; /* written and not yet sent */
 	uint32_t queued;    /* sent by it, in a ring */
@@ -36,7 +36,7 @@ struct evri_dump_class {
 	uint32_t bits; /* free, and to be found */
 	uint32_t states[EVR_BLOCK_IN + 1];
 	uint32_t queued; /* of the owned ones, requests and responses */
-	uint32_t odd;    /* whose word is none */
+	uint32_t odd;	 /* whose word is none */
 };
 
 struct evri_dump_request {

@@ -165,7 +165,8 @@ int evri_urings_find(struct evr_region *region, struct evri_uring **ret,
 		error = evri_uring_bind(&object, &urings[count]);
 		if (error < 0) {
 			free(urings);
-			return evri_fail(error, "the header of uring \"%s\" contradicts itself",
+			return evri_fail(error,
+					 "the header of uring \"%s\" contradicts itself",
 					 object.name);
 		}
 		count++;
@@ -180,15 +181,16 @@ int evri_home_open(const struct evri_uring *uring, uint32_t number, uint64_t *re
 	for (uint32_t slot = 0; slot < uring->homes_count; slot++) {
 		struct evr_home_shared *home = evri_home_at(uring, slot);
 		struct evr_ring_mpmc ring;
-		/* SYNC home/word (acquire), pairs with evri_home_release(): both rings are
-		 * closed and drained for whoever sees FREE. */
+		/* SYNC home/word (acquire), pairs with evri_home_release(): both rings
+		 * are closed and drained for whoever sees FREE. */
 		uint64_t word = evr_load_acquire_u64(&home->word);
 		uint64_t open;
 		int error;
 
 		if (evri_home_word_state(word) != EVR_HOME_FREE)
 			continue;
-		open = evri_home_word(EVR_HOME_OPEN, evri_home_word_session(word) + 1, number);
+		open = evri_home_word(EVR_HOME_OPEN, evri_home_word_session(word) + 1,
+				      number);
 		/* From here on it is recovered if we die, rings open or not. */
 		if (!evr_cas_acq_rel_u64(&home->word, &word, open))
 			continue;
@@ -200,7 +202,8 @@ int evri_home_open(const struct evri_uring *uring, uint32_t number, uint64_t *re
 		if (error == 0)
 			error = evri_ring_mpmc_reopen(&ring);
 		if (error < 0)
-			return evri_fail(-EUCLEAN, "the rings of home %u are not closed", slot);
+			return evri_fail(-EUCLEAN, "the rings of home %u are not closed",
+					 slot);
 		*ret_word = open;
 		return (int)slot;
 	}
@@ -215,7 +218,7 @@ static const struct evri_uring *find_home(const struct evri_uring *urings,
 					  uint32_t dead, uint32_t *ret_slot)
 {
 	uint64_t address = evr_plain_load_u64(&block->home);
-	uint32_t session = evr_plain_load_u32(&block->session);
+	uint32_t session = evri_delivery_session(evr_plain_load_u32(&block->delivery));
 	uint32_t number = (uint32_t)(address >> 32);
 	uint32_t id = (uint32_t)(address >> 16) & 0xffff;
 	uint32_t slot = (uint32_t)address & 0xffff;
@@ -234,6 +237,24 @@ static const struct evri_uring *find_home(const struct evri_uring *urings,
 	return NULL;
 }
 
+/* The return ring is recovery's own; the completion ring helps out when former submitters'
+ * late answers fill it. */
+static int post(const struct evri_uring *uring, uint32_t slot, uint64_t wire)
+{
+	static const enum evri_home_ring order[] = { EVRI_HOME_RETURNS,
+						     EVRI_HOME_COMPLETIONS };
+	int error = -EAGAIN;
+
+	for (int i = 0; i < 2 && error == -EAGAIN; i++) {
+		struct evr_ring_mpmc ring;
+
+		error = evri_home_ring(uring, slot, order[i], &ring);
+		if (error == 0)
+			error = evri_ring_mpmc_push(&ring, wire);
+	}
+	return error;
+}
+
 void evri_block_dispose(struct evr_agent *agent, const struct evri_uring *urings,
 			uint32_t urings_count, uint32_t dead, uint32_t index,
 			struct evr_recovery_stats *stats)
@@ -242,7 +263,6 @@ void evri_block_dispose(struct evr_agent *agent, const struct evri_uring *urings
 	uint64_t word = evr_load_relaxed_u64(&block->word);
 	uint32_t state = evr_block_word_state(word);
 	const struct evri_uring *uring;
-	struct evr_ring_mpmc ring;
 	uint32_t slot;
 	int error;
 
@@ -256,17 +276,18 @@ void evri_block_dispose(struct evr_agent *agent, const struct evri_uring *urings
 	}
 	if (state == EVR_BLOCK_REQ) {
 		evr_plain_store_u32((uint32_t *)&block->status, (uint32_t)-EOWNERDEAD);
+		evr_plain_store_u32(&block->response_bytes,
+				    evr_plain_load_u32(&block->request_bytes));
 		word = evr_block_word(evr_block_word_generation(word), EVR_BLOCK_RESP,
 				      agent->number);
-		/* SYNC block/response (release), pairs with evri_recovery_claim(): whoever
-		 * sees RESP sees the status. Killed before: the next one answers again. */
+		/* SYNC block/response (release), pairs with evri_recovery_claim():
+		 * whoever sees RESP sees the status. Killed before: the next one answers
+		 * again. */
 		evr_store_release_u64(&block->word, word);
 	}
-	error = evri_home_ring(uring, slot, EVRI_HOME_RETURNS, &ring);
-	if (error == 0)
-		error = evri_ring_mpmc_push(
-			&ring, evr_token_wire(evr_token_make(
-				       0, index, evr_block_word_generation(word))));
+	error = post(uring, slot,
+		     evr_token_wire(evr_token_make(0, index,
+						   evr_block_word_generation(word))));
 	if (error == 0) {
 		if (state == EVR_BLOCK_REQ)
 			stats->returned++;
@@ -303,11 +324,13 @@ static int close_and_drain(struct evr_agent *agent, const struct evri_uring *uri
 				return error;
 			closed = error == 0;
 		}
-		error = evri_ring_mpmc_pop(ring, agent, false, guard, expected, &index, &word);
+		error = evri_ring_mpmc_pop(ring, agent, false, guard, expected, &index,
+					   &word);
 		if (error == -EPIPE)
 			return 0;
 		if (error == 0)
-			evri_block_dispose(agent, urings, urings_count, dead, index, stats);
+			evri_block_dispose(agent, urings, urings_count, dead, index,
+					   stats);
 		else if (error == -ECANCELED)
 			return error;
 	}
@@ -323,20 +346,21 @@ int evri_home_release(struct evr_agent *agent, const struct evri_uring *urings,
 	int error = evri_home_ring(uring, slot, EVRI_HOME_COMPLETIONS, &ring);
 
 	if (error == 0)
-		error = close_and_drain(agent, urings, urings_count, &home->word, expected,
-					&ring, stats);
+		error = close_and_drain(agent, urings, urings_count, &home->word,
+					expected, &ring, stats);
 	if (error == 0)
 		error = evri_home_ring(uring, slot, EVRI_HOME_RETURNS, &ring);
 	if (error == 0)
-		error = close_and_drain(agent, urings, urings_count, &home->word, expected,
-					&ring, stats);
+		error = close_and_drain(agent, urings, urings_count, &home->word,
+					expected, &ring, stats);
 	if (error < 0)
 		return error == -ECANCELED ? 0 : error;
 
 	/* SYNC home/guard (release), pairs with the guard's load in evri_ring_mpmc_pop()
 	 * and evri_ring_mpmc_close_guarded(). SYNC home/word (release), pairs with
 	 * evri_home_open(): the next submitter sees rings closed and drained. */
-	evr_cas_acq_rel_u64(&home->word, &expected,
-			    evri_home_word(EVR_HOME_FREE, evri_home_word_session(expected), 0));
+	evr_cas_acq_rel_u64(
+		&home->word, &expected,
+		evri_home_word(EVR_HOME_FREE, evri_home_word_session(expected), 0));
 	return 0;
 }

@@ -17,7 +17,8 @@
  * For control-plane calls only (create, attach, ...): it formats a string. Longer texts
  * are cut. Leaves errno as it was.
  */
-#define evri_fail(error, ...) (evri_fail_detail(__VA_ARGS__), (error))
+#define evri_fail(error, ...) \
+	(__extension__({ evri_fail_detail(__VA_ARGS__); (error); }))
 
 /* The text alone. evri_fail() is a macro around it so that the compiler sees which value
  * is returned, and that a result is filled in whenever it is not negative. */

@@ -21,6 +21,8 @@
 
 #include "pool_internal.h"
 
+#define TAKE_TRIES_MAX 1024
+
 /* SYNC pool/bitmap-intent (release), pairs with recovery's evri_recovery_intent_on().
  * Relaxed: it overwrites the intent of the chunk before, whose bit or marks could still
  * be on their way. */
@@ -35,7 +37,8 @@ static uint64_t take_bits(struct evr_atomic_u64 *word, uint32_t wanted)
 	uint64_t seen = evr_load_relaxed_u64(word);
 	uint64_t taken;
 
-	do {
+	/* Each failure is somebody else's success, or a scribbler's: bounded for him. */
+	for (int tries = 0; tries < TAKE_TRIES_MAX; tries++) {
 		uint64_t rest = seen;
 
 		for (uint32_t i = 0; i < wanted && rest; i++)
@@ -46,8 +49,10 @@ static uint64_t take_bits(struct evr_atomic_u64 *word, uint32_t wanted)
 		/* SYNC pool/bit (acq_rel), pairs with give_chunk() and recovery's look at
 		 * the bit. Without acquire the words read below could be older than the
 		 * bits, without release a recoverer could miss our intent. */
-	} while (!evr_cas_acq_rel_u64(word, &seen, seen & ~taken));
-	return taken;
+		if (evr_cas_acq_rel_u64(word, &seen, seen & ~taken))
+			return taken;
+	}
+	return 0;
 }
 
 int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index)
@@ -86,8 +91,9 @@ int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index)
 			if (evr_block_word_state(word) != EVR_BLOCK_FREE)
 				continue;
 			/* SYNC block/mark (release), pairs with evri_recovery_claim(). */
-			evr_store_release_u64(&block->word,
-					      evr_block_word_next(word, state, agent->number));
+			evr_store_release_u64(
+				&block->word,
+				evr_block_word_next(word, state, agent->number));
 			magazine->index[magazine->count++] = index;
 		}
 		magazine->next_chunk = within;

@@ -18,6 +18,7 @@ struct evri_os_memory_info {
 	uint64_t bytes;      /* size of the file */
 	uint64_t page_bytes; /* 4096, or the huge page size of a hugetlb memfd */
 	uint32_t seals;      /* F_SEAL_* */
+	bool may_shrink;     /* no seal keeps its size: a touch may be a SIGBUS */
 	bool writable;       /* the descriptor is open for writing */
 };
 
@@ -34,8 +35,8 @@ int evri_os_memory_inspect(int fd, struct evri_os_memory_info *ret_info);
 
 /*
  * Maps the first @bytes of @fd, shared, readable and writable, at an address aligned to
- * @page_bytes. A huge page mapping reserves its pages here: -ENOMEM when they are not there.
- * A child made by fork() does not have the mapping.
+ * @page_bytes. A huge page mapping reserves its pages here: -ENOMEM when they are not
+ * there. A child made by fork() does not have the mapping.
  */
 int evri_os_memory_map(int fd, uint64_t bytes, uint64_t page_bytes, void **ret_address);
 void evri_os_memory_unmap(void *address, uint64_t bytes);

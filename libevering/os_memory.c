@@ -120,6 +120,7 @@ int evri_os_memory_inspect(int fd, struct evri_os_memory_info *ret_info)
 	ret_info->bytes = (uint64_t)status.st_size;
 	ret_info->page_bytes = (uint64_t)filesystem.f_bsize;
 	ret_info->seals = (uint32_t)seals;
+	ret_info->may_shrink = !(seals & F_SEAL_SHRINK);
 	ret_info->writable = (flags & O_ACCMODE) == O_RDWR;
 	return 0;
 }

@@ -4,9 +4,9 @@
  * participant.c - joining, leaving, and who is dead. See <evering/participant.h>.
  *
  * A record's word goes FREE -> ALIVE -> DEAD -> FREE, each step one compare-and-swap:
- * ALIVE by the joiner, who holds the lock on the record's byte; DEAD by whoever saw, after
- * it had read the word, that the lock was gone; FREE by whoever brought everything back.
- * The number in the word is used once only, so no step can hit a successor.
+ * ALIVE by the joiner, who holds the lock on the record's byte; DEAD by whoever saw,
+ * after it had read the word, that the lock was gone; FREE by whoever brought everything
+ * back. The number in the word is used once only, so no step can hit a successor.
  */
 
 #include <evering/participant.h>
@@ -34,10 +34,11 @@ static int take_number(struct evr_region *region, uint32_t *ret)
 	 * come round and give a number out again. */
 	do {
 		if (number == 0 || number > EVRI_ATTACH_NUMBER_MAX)
-			return evri_fail(-ENOSPC,
-					 "all %u attach numbers of the region are used up; "
-					 "make a new region",
-					 EVRI_ATTACH_NUMBER_MAX);
+			return evri_fail(
+				-ENOSPC,
+				"all %u attach numbers of the region are used up; "
+				"make a new region",
+				EVRI_ATTACH_NUMBER_MAX);
 	} while (!evr_cas_acq_rel_u64(next, &number, number + 1));
 	*ret = (uint32_t)number;
 	return 0;
@@ -64,9 +65,9 @@ static int try_join(struct evr_region *region, uint32_t i)
 	if (error == 0) {
 		evr_plain_store_u64(&record->pid, (uint64_t)region->pid);
 		evr_plain_store_u64(&record->joined_ns, evri_os_now_ns());
-		/* SYNC participant/word (release), pairs with evr_participant_find_dead().
-		 * The lock was taken first, so whoever reads ALIVE and then finds no lock
-		 * knows a death. */
+		/* SYNC participant/word (release), pairs with
+		 * evr_participant_find_dead(). The lock was taken first, so whoever
+		 * reads ALIVE and then finds no lock knows a death. */
 		if (evr_cas_acq_rel_u64(&record->word, &word,
 					evr_participant_word(EVR_PARTICIPANT_ALIVE,
 							     number))) {
@@ -88,8 +89,9 @@ int evri_participant_join(struct evr_region *region)
 		int error = try_join(region, i);
 
 		if (error == -ENOENT)
-			return evri_fail(error, "/proc is not mounted: the region's file cannot "
-						"be opened for a lock of its own");
+			return evri_fail(error,
+					 "/proc is not mounted: the region's file cannot "
+					 "be opened for a lock of its own");
 		if (error != -EBUSY)
 			return error;
 	}
@@ -98,10 +100,11 @@ int evri_participant_join(struct evr_region *region)
 		if (word_state(word) == EVR_PARTICIPANT_DEAD)
 			dead++;
 	}
-	return evri_fail(-EMFILE,
-			 "all %u participant records are taken, %u of them by dead ones that "
-			 "a participant's evr_recover() would free",
-			 region->participants_count, dead);
+	return evri_fail(
+		-EMFILE,
+		"all %u participant records are taken, %u of them by dead ones that "
+		"a participant's evr_recover() would free",
+		region->participants_count, dead);
 }
 
 void evri_participant_leave(struct evr_region *region)
@@ -112,8 +115,8 @@ void evri_participant_leave(struct evr_region *region)
 		     evr_load_relaxed_u32(&region->blocks_left) == 0;
 
 	/* SYNC participant/word (release), pairs with the recoverer's load in
-	 * evr_recover(). Relaxed: it could miss our last mark and give that block a second
-	 * owner. */
+	 * evr_recover(). Relaxed: it could miss our last mark and give that block a
+	 * second owner. */
 	evr_cas_acq_rel_u64(&record->word, &word,
 			    evr_participant_word(clean ? EVR_PARTICIPANT_FREE :
 							 EVR_PARTICIPANT_DEAD,
@@ -140,7 +143,8 @@ int evr_participant_find_dead(struct evr_region *region)
 		uint64_t word = evr_load_acquire_u64(shared_word);
 
 		if (word_state(word) == EVR_PARTICIPANT_ALIVE && i != region->record) {
-			int held = evri_os_liveness_test(region->fd, EVRI_LIVENESS_BYTE(i));
+			int held =
+				evri_os_liveness_test(region->fd, EVRI_LIVENESS_BYTE(i));
 			if (held < 0)
 				return held;
 			/* The number is part of the comparison: if somebody else lives in
@@ -164,7 +168,7 @@ uint32_t evr_participant_records(const struct evr_region *region)
 	return region->participants_count;
 }
 
-int evr_participant_info(const struct evr_region *region, uint32_t record,
+int evr_participant_get(const struct evr_region *region, uint32_t record,
 			 struct evr_participant_info *ret)
 {
 	if (record >= region->participants_count)
@@ -190,16 +194,37 @@ int evr_participant_info(const struct evr_region *region, uint32_t record,
 
 /* ---- agents ---- */
 
-int evri_agent_claim(struct evr_region *region, struct evr_agent_shared **ret)
+/* May this agent be taken? One that is free; or, when @dead_too, one of a dead participant
+ * that was in the middle of nothing, so that recovery has nothing to read in it. */
+static bool may_take(const struct evr_region *region, const struct evr_agent_shared *agent,
+		     uint64_t word, bool dead_too)
+{
+	uint32_t record = (uint32_t)(word >> 32) & 0xffffffU;
+
+	if (word >> 56 == EVR_AGENT_FREE)
+		return true;
+	if (!dead_too || word >> 56 != EVR_AGENT_USED ||
+	    record >= region->participants_count ||
+	    evr_load_acquire_u64(&region->participants[record].word) !=
+		    evr_participant_word(EVR_PARTICIPANT_DEAD, word_number(word)) ||
+	    evr_load_acquire_u64(&agent->bitmap_intent) != 0)
+		return false;
+	for (int k = 0; k < EVR_AGENT_INTENTS; k++)
+		if (evr_load_acquire_u64(&agent->intent[k]) != 0)
+			return false;
+	return true;
+}
+
+static struct evr_agent_shared *take_agent(struct evr_region *region, bool dead_too)
 {
 	uint64_t claimed = evr_agent_word(EVR_AGENT_CLAIMED, region->record, region->number);
 	uint64_t used = evr_agent_word(EVR_AGENT_USED, region->record, region->number);
 
 	for (uint32_t i = 0; i < region->agents_count; i++) {
 		struct evr_agent_shared *agent = &region->agents[i];
-		uint64_t word = evr_load_relaxed_u64(&agent->word);
+		uint64_t word = evr_load_acquire_u64(&agent->word);
 
-		if (word >> 56 != EVR_AGENT_FREE ||
+		if (!may_take(region, agent, word, dead_too) ||
 		    !evr_cas_acq_rel_u64(&agent->word, &word, claimed))
 			continue;
 		/* What a dead predecessor was about to take is not ours. While the word
@@ -207,20 +232,32 @@ int evri_agent_claim(struct evr_region *region, struct evr_agent_shared **ret)
 		evr_store_relaxed_u64(&agent->bitmap_intent, 0);
 		for (int k = 0; k < EVR_AGENT_INTENTS; k++)
 			evr_store_relaxed_u64(&agent->intent[k], 0);
-		/* SYNC agent/word (release), pairs with evri_recovery_agent_is(). Relaxed:
-		 * a recoverer could take the predecessor's intents for ours. */
+		/* SYNC agent/word (release), pairs with evri_recovery_agent_is().
+		 * Relaxed: a recoverer could take the predecessor's intents for ours. */
 		evr_store_release_u64(&agent->word, used);
-		*ret = agent;
-		return 0;
+		return agent;
 	}
-	return evri_fail(-EMFILE, "all %u agents of the region are in use",
-			 region->agents_count);
+	return NULL;
+}
+
+int evri_agent_claim(struct evr_region *region, struct evr_agent_shared **ret)
+{
+	struct evr_agent_shared *agent = take_agent(region, false);
+
+	/* The dead may have them all, and recovering them takes an agent. */
+	if (!agent && evr_participant_find_dead(region) > 0)
+		agent = take_agent(region, true);
+	if (!agent)
+		return evri_fail(-EMFILE, "all %u agents of the region are in use",
+				 region->agents_count);
+	*ret = agent;
+	return 0;
 }
 
 void evri_agent_release(struct evr_region *region, struct evr_agent_shared *agent)
 {
-	/* SYNC agent/word (release), pairs with evri_recovery_agent_is(): our last mark is
-	 * seen by whoever sees the agent gone. */
-	evr_store_release_u64(&agent->word,
-			      evr_agent_word(EVR_AGENT_FREE, region->record, region->number));
+	/* SYNC agent/word (release), pairs with evri_recovery_agent_is(): our last mark
+	 * is seen by whoever sees the agent gone. */
+	evr_store_release_u64(&agent->word, evr_agent_word(EVR_AGENT_FREE, region->record,
+							   region->number));
 }

@@ -41,8 +41,9 @@ static int check_options(const struct evr_pool_options *options,
 		return evri_fail(-EINVAL, "pool options: size and classes are required");
 	for (size_t i = sizeof(known); i < options->size; i++)
 		if (((const char *)options)[i])
-			return evri_fail(-E2BIG, "pool options of %zu bytes use a field unknown "
-						 "to this library, which knows %zu",
+			return evri_fail(-E2BIG,
+					 "pool options of %zu bytes use a field unknown "
+					 "to this library, which knows %zu",
 					 options->size, sizeof(known));
 	memcpy(&known, options,
 	       options->size < sizeof(known) ? options->size : sizeof(known));
@@ -52,7 +53,8 @@ static int check_options(const struct evr_pool_options *options,
 		return evri_fail(-EINVAL, "a pool has 1 to %d classes, not %u",
 				 EVR_POOL_CLASSES_MAX, known.classes_count);
 	if (known.flags & ~EVR_POOL_FLAGS_KNOWN)
-		return evri_fail(-E2BIG, "pool flags %#x are not known here", known.flags);
+		return evri_fail(-E2BIG, "pool flags %#x are not known here",
+				 known.flags);
 	if (known.batch_count > EVR_MAGAZINE_BATCH_MAX)
 		return evri_fail(-EINVAL, "batch_count %u: at most %d", known.batch_count,
 				 EVR_MAGAZINE_BATCH_MAX);
@@ -61,7 +63,8 @@ static int check_options(const struct evr_pool_options *options,
 
 		if (!payload_fits(class->payload_bytes) || class->blocks_count == 0)
 			return evri_fail(-EINVAL,
-					 "class %u: %u blocks of %" PRIu64 " bytes; payloads are "
+					 "class %u: %u blocks of %" PRIu64
+					 " bytes; payloads are "
 					 "multiples of 64 up to %" PRIu64,
 					 i, class->blocks_count, class->payload_bytes,
 					 EVR_POOL_PAYLOAD_MAX);
@@ -70,7 +73,8 @@ static int check_options(const struct evr_pool_options *options,
 		chunks += chunks_of(class->blocks_count);
 	}
 	if (chunks * EVR_POOL_CHUNK_BLOCKS > EVR_TOKEN_INDEX_MAX)
-		return evri_fail(-EINVAL, "a pool has at most %u blocks", EVR_TOKEN_INDEX_MAX);
+		return evri_fail(-EINVAL, "a pool has at most %u blocks",
+				 EVR_TOKEN_INDEX_MAX);
 	*ret = known;
 	return 0;
 }
@@ -135,8 +139,8 @@ static void free_all(struct evr_region *region, const struct evr_pool_shared *he
 	}
 }
 
-int evr_pool_create(struct evr_region *region, const struct evr_pool_options *user_options,
-		    struct evr_pool **ret)
+int evr_pool_create(struct evr_region *region,
+		    const struct evr_pool_options *user_options, struct evr_pool **ret)
 {
 	struct evr_pool_options options;
 	struct evr_pool_shared header;
@@ -147,14 +151,16 @@ int evr_pool_create(struct evr_region *region, const struct evr_pool_options *us
 		return error;
 
 	uint64_t bytes = lay_out(&options, 0, &header);
-	error = evri_directory_reserve(region, POOL_NAME, EVRI_OBJECT_POOL, bytes, &object);
+	error = evri_directory_reserve(region, POOL_NAME, EVRI_OBJECT_POOL, bytes,
+				       &object);
 	if (error < 0)
 		return error;
 
 	struct evr_pool_shared *shared = object.address;
 	lay_out(&options, object.offset, &header);
-	free_all(region, &header,
-		 (struct evr_atomic_u64 *)((char *)object.address + header.bitmap_offset));
+	free_all(
+		region, &header,
+		(struct evr_atomic_u64 *)((char *)object.address + header.bitmap_offset));
 	memcpy(shared, &header, sizeof(header));
 	error = evri_directory_publish(region, &object);
 	if (error < 0)
@@ -185,8 +191,9 @@ static bool take_class(struct evr_pool *pool, const struct evri_object *object,
 
 		chunk->offset = class->blocks_offset + k * EVR_POOL_CHUNK_BLOCKS * stride;
 		chunk->stride_bytes = (uint32_t)stride;
-		chunk->blocks_count = left < EVR_POOL_CHUNK_BLOCKS ? (uint16_t)left :
-								     EVR_POOL_CHUNK_BLOCKS;
+		chunk->blocks_count = left < EVR_POOL_CHUNK_BLOCKS
+					      ? (uint16_t)left
+					      : EVR_POOL_CHUNK_BLOCKS;
 		chunk->class_index = (uint16_t)index;
 	}
 	*chunks += class->chunks_count;
@@ -205,8 +212,8 @@ static int take_header(struct evr_pool *pool, const struct evri_object *object)
 	    header.classes_count == 0 || header.classes_count > EVR_POOL_CLASSES_MAX ||
 	    header.chunks_count == 0 ||
 	    header.chunks_count > EVR_TOKEN_INDEX_MAX / EVR_POOL_CHUNK_BLOCKS ||
-	    header.batch_count > EVR_MAGAZINE_BATCH_MAX || header.bitmap_offset % 64 != 0 ||
-	    header.bitmap_offset > object->bytes ||
+	    header.batch_count > EVR_MAGAZINE_BATCH_MAX ||
+	    header.bitmap_offset % 64 != 0 || header.bitmap_offset > object->bytes ||
 	    header.chunks_count * sizeof(uint64_t) > object->bytes - header.bitmap_offset)
 		return -EUCLEAN;
 
@@ -279,7 +286,9 @@ struct evr_pool *evr_pool_close(struct evr_pool *pool)
 {
 	if (!pool)
 		return NULL;
-	if (pool->region->pid == evri_os_pid())
+	/* Asked only if an agent was ever open here: the look costs a line a block. */
+	if (evri_region_is_here(pool->region) &&
+	    evr_load_relaxed_u32(&pool->region->blocks_left))
 		evr_store_relaxed_u32(&pool->region->blocks_left, holds_blocks(pool));
 	free(pool->chunks);
 	free(pool);
@@ -366,7 +375,7 @@ void evr_agent_close(struct evr_agent *agent)
 		return;
 
 	struct evr_region *region = agent->pool->region;
-	if (region->pid == evri_os_pid()) {
+	if (evri_region_is_here(region)) {
 		evr_agent_flush(agent);
 		evri_agent_release(region, agent->shared);
 		evr_fetch_add_relaxed_u32(&region->handles_open, UINT32_MAX);

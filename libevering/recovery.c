@@ -2,7 +2,7 @@
 
 /*
  * recovery.c - reading off the words what a dead participant held. See
- * <evering/recovery.h>; the argument why each claim is right is in docs/ARCHITECTURE.md.
+ * <evering/recovery.h>; the argument why each claim is right is in docs/RECOVERY.md.
  *
  * A pass over one dead participant D, by a live one R:
  *
@@ -97,7 +97,8 @@ static bool is_being_taken(const struct pass *pass, uint32_t index, uint64_t wor
 	for (uint32_t i = 0; i < pass->region->agents_count; i++) {
 		const struct evr_agent_shared *agent = &pass->region->agents[i];
 
-		if (evri_recovery_agent_intends(agent, intent) && agent_lives(pass, agent))
+		if (evri_recovery_agent_intends(agent, intent) &&
+		    agent_lives(pass, agent))
 			return true;
 	}
 	return false;
@@ -131,18 +132,20 @@ enum verdict {
  * again with the new word whenever the compare-and-swap fails: only a changed generation
  * settles a block, a changed owner alone does not.
  */
-static void evri_recovery_claim(struct pass *pass, uint32_t index,
-				struct evr_block_shared *block,
-				enum verdict (*judge)(const struct pass *pass, uint32_t index,
-						      uint64_t word, const void *context),
-				const void *context)
+static void
+evri_recovery_claim(struct pass *pass, uint32_t index, struct evr_block_shared *block,
+		    enum verdict (*judge)(const struct pass *pass, uint32_t index,
+					  uint64_t word, const void *context),
+		    const void *context)
 {
 	for (int tries = 0; tries < CLAIM_TRIES_MAX; tries++) {
 		/* SYNC block/mark (acquire), pairs with evri_ring_mark() and
 		 * evri_magazine_refill(); SYNC block/free (acquire), pairs with
-		 * give_chunk(); SYNC block/response (acquire), pairs with
+		 * give_chunk(); SYNC block/request (acquire), pairs with
+		 * evr_submitter_try_submit(); SYNC block/response (acquire), pairs with
 		 * evr_completer_complete(); SYNC block/content (acquire), pairs with
-		 * evr_block_contain(). */
+		 * evr_block_contain(). Relaxed, in each of them: the word is seen and
+		 * what it says is written is not. */
 		uint64_t word = evr_load_acquire_u64(&block->word);
 		uint32_t state = evr_block_word_state(word);
 		uint64_t desired;
@@ -184,7 +187,7 @@ static enum verdict judge_owned(const struct pass *pass, uint32_t index, uint64_
 	uint32_t state = evr_block_word_state(word);
 
 	(void)context;
-	/* The state before the owner: in IN that field is an index, and may look alike. */
+	/* The state before the owner: in IN that field is an index, and may look so. */
 	if (state < EVR_BLOCK_CACHED || state > EVR_BLOCK_RESP ||
 	    evr_block_word_owner(word) != pass->dead)
 		return NOT_OURS;
@@ -270,7 +273,8 @@ static void snapshot_ring(struct pass *pass, const struct evr_ring_mpmc *ring)
 
 		if (evri_slot_is_full(word) && index < pass->blocks_max)
 			pass->in_ring[index] =
-				SEEN_IN_RING | (uint32_t)(wire & EVR_TOKEN_GENERATION_MASK);
+				SEEN_IN_RING |
+				(uint32_t)(wire & EVR_TOKEN_GENERATION_MASK);
 	}
 	pass->stats->scanned += ring->mask + 1;
 }
@@ -288,7 +292,8 @@ static int snapshot_all(struct pass *pass)
 			continue;
 		error = evri_ring_mpmc_bind(object.address, object.bytes, 0, &ring);
 		if (error < 0)
-			return evri_fail(error, "the header of ring \"%s\" contradicts itself",
+			return evri_fail(error,
+					 "the header of ring \"%s\" contradicts itself",
 					 object.name);
 		snapshot_ring(pass, &ring);
 	}
@@ -320,12 +325,14 @@ static void scan_blocks(struct pass *pass)
 
 		for (uint32_t k = 0; k < chunk->blocks_count; k++) {
 			uint32_t index = i * EVR_POOL_CHUNK_BLOCKS + k;
-			struct evr_block_shared *block = evri_block_at(pass->agent, index);
+			struct evr_block_shared *block =
+				evri_block_at(pass->agent, index);
 
-			/* A first look without order: most blocks are not the dead one's. */
+			/* A first look without order: most blocks are others'. */
 			if (evr_block_word_owner(evr_load_relaxed_u64(&block->word)) ==
 			    pass->dead)
-				evri_recovery_claim(pass, index, block, judge_owned, NULL);
+				evri_recovery_claim(pass, index, block, judge_owned,
+						    NULL);
 		}
 		pass->stats->scanned += chunk->blocks_count;
 	}
@@ -367,8 +374,9 @@ static void read_agents(struct pass *pass)
 		if (!evri_recovery_agent_is(agent, used))
 			continue;
 		for (int k = -1; k < EVR_AGENT_INTENTS; k++) {
-			uint64_t value = k < 0 ? evr_load_acquire_u64(&agent->bitmap_intent) :
-						 evr_load_acquire_u64(&agent->intent[k]);
+			uint64_t value =
+				k < 0 ? evr_load_acquire_u64(&agent->bitmap_intent)
+				      : evr_load_acquire_u64(&agent->intent[k]);
 
 			/* Read, then asked again whose it is: if another recoverer was
 			 * quicker, this agent is somebody else's by now. */
@@ -397,7 +405,8 @@ static void finish(struct pass *pass)
 		if ((state == EVR_AGENT_USED || state == EVR_AGENT_CLAIMED) &&
 		    (uint32_t)word == pass->dead)
 			evr_cas_acq_rel_u64(shared_word, &word,
-					    evr_agent_word(EVR_AGENT_FREE, pass->dead_record,
+					    evr_agent_word(EVR_AGENT_FREE,
+							   pass->dead_record,
 							   pass->dead));
 	}
 	if (evr_cas_acq_rel_u64(&region->participants[pass->dead_record].word, &dead,
@@ -438,8 +447,8 @@ static int recover_all(struct pass *pass)
 	int left = 0;
 
 	for (uint32_t i = 0; i < region->participants_count; i++) {
-		/* SYNC participant/word (acquire), pairs with evri_participant_leave() and
-		 * with whoever marked it DEAD: its last stores are seen. */
+		/* SYNC participant/word (acquire), pairs with evri_participant_leave()
+		 * and with whoever marked it DEAD: its last stores are seen. */
 		uint64_t word = evr_load_acquire_u64(&region->participants[i].word);
 		int error;
 

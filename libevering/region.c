@@ -55,8 +55,8 @@ static void point_at_tables(struct evr_region *region, const struct geometry *ge
 						  geometry->participants_offset);
 	region->agents =
 		(struct evr_agent_shared *)(region->base + geometry->agents_offset);
-	region->directory =
-		(struct evri_directory_entry *)(region->base + geometry->directory_offset);
+	region->directory = (struct evri_directory_entry *)(region->base +
+							    geometry->directory_offset);
 	region->objects_offset = geometry->objects_offset;
 }
 
@@ -76,23 +76,25 @@ static int check_options(const struct evr_region_options *options,
 		return evri_fail(-EINVAL, "region options: size and bytes are required");
 	for (size_t i = sizeof(known); i < options->size; i++)
 		if (((const char *)options)[i])
-			return evri_fail(-E2BIG,
-					 "region options of %zu bytes use a field unknown to "
-					 "this library, which knows %zu",
-					 options->size, sizeof(known));
+			return evri_fail(
+				-E2BIG,
+				"region options of %zu bytes use a field unknown to "
+				"this library, which knows %zu",
+				options->size, sizeof(known));
 	memcpy(&known, options,
 	       options->size < sizeof(known) ? options->size : sizeof(known));
 
 	if (known.page_bytes == 0)
 		known.page_bytes = EVR_PAGE_4K;
 	if (known.page_bytes != EVR_PAGE_4K && known.page_bytes != EVR_PAGE_2M)
-		return evri_fail(-EINVAL, "page_bytes %" PRIu64 ": 4096 or 2097152 possible",
+		return evri_fail(-EINVAL,
+				 "page_bytes %" PRIu64 ": 4096 or 2097152 possible",
 				 known.page_bytes);
 	if (known.participants == 0)
 		known.participants = PARTICIPANTS_DEFAULT;
 	if (known.participants > TABLE_ENTRIES_MAX)
-		return evri_fail(-EINVAL, "participants %u: at most %u", known.participants,
-				 TABLE_ENTRIES_MAX);
+		return evri_fail(-EINVAL, "participants %u: at most %u",
+				 known.participants, TABLE_ENTRIES_MAX);
 	if (known.agents == 0) {
 		known.agents = AGENTS_PER_PARTICIPANT * known.participants;
 		if (known.agents > TABLE_ENTRIES_MAX)
@@ -104,13 +106,29 @@ static int check_options(const struct evr_region_options *options,
 	if (!known.name)
 		known.name = "evering";
 	if (known.bytes == 0 || known.bytes > UINT64_C(1) << 40)
-		return evri_fail(-EINVAL, "bytes %" PRIu64 ": 1 to 2^40 possible", known.bytes);
+		return evri_fail(-EINVAL, "bytes %" PRIu64 ": 1 to 2^40 possible",
+				 known.bytes);
 	known.bytes = round_up(known.bytes, known.page_bytes);
 	*ret = known;
 	return 0;
 }
 
-/* Everything but the status, which is published when the creator has joined. */
+/* What joining needs. The creator joins before the header says what this is, so that
+ * whoever finds a header that is not finished can tell whether its writer lives. */
+static void write_tables(struct evr_region *region)
+{
+	for (uint32_t i = 0; i < region->participants_count; i++)
+		evr_store_relaxed_u64(&region->participants[i].word,
+				      evr_participant_word(EVR_PARTICIPANT_FREE, 0));
+	for (uint32_t i = 0; i < region->agents_count; i++)
+		evr_store_relaxed_u64(&region->agents[i].word,
+				      evr_agent_word(EVR_AGENT_FREE, 0, 0));
+	for (uint32_t i = 0; i < region->directory_count; i++)
+		evr_store_relaxed_u64(&region->directory[i].word,
+				      (uint64_t)EVRI_ENTRY_EMPTY << 60);
+	evr_store_relaxed_u64(&region->shared->next_number, 1);
+}
+
 static int write_header(struct evr_region *region,
 			const struct evr_region_options *options,
 			const struct geometry *geometry)
@@ -123,9 +141,9 @@ static int write_header(struct evr_region *region,
 		return error;
 	if (tag_of(id) == 0)
 		id[0] = 1;
+	region->tag = tag_of(id);
 
 	evr_store_relaxed_u32(&shared->status, EVR_REGION_INITIALIZING);
-	shared->magic = EVR_REGION_MAGIC;
 	shared->layout_version = EVR_LAYOUT_VERSION;
 	shared->api_version = EVR_API_VERSION;
 	shared->abi_version = EVR_ABI_VERSION;
@@ -142,18 +160,11 @@ static int write_header(struct evr_region *region,
 	shared->participants_count = options->participants;
 	shared->agents_count = options->agents;
 	shared->directory_count = EVRI_DIRECTORY_ENTRIES;
-	evr_store_relaxed_u64(&shared->next_number, 1);
+	evr_plain_store_u64(&shared->magic, EVR_REGION_MAGIC);
 
-	for (uint32_t i = 0; i < options->participants; i++)
-		evr_store_relaxed_u64(&region->participants[i].word,
-				      evr_participant_word(EVR_PARTICIPANT_FREE, 0));
-	for (uint32_t i = 0; i < options->agents; i++)
-		evr_store_relaxed_u64(&region->agents[i].word,
-				      evr_agent_word(EVR_AGENT_FREE, 0, 0));
-	for (uint32_t i = 0; i < EVRI_DIRECTORY_ENTRIES; i++)
-		evr_store_relaxed_u64(&region->directory[i].word,
-				      (uint64_t)EVRI_ENTRY_EMPTY << 60);
-	region->tag = tag_of(id);
+	/* SYNC region/status (release), pairs with check_header(). Weaker: an attacher
+	 * could read tables that are not there yet. */
+	evr_store_release_u32(&shared->status, EVR_REGION_INITIALIZED);
 	return 0;
 }
 
@@ -170,12 +181,13 @@ static struct evr_region *free_view(struct evr_region *region)
 static int map_new(struct evr_region *region, const struct evr_region_options *options)
 {
 	void *base;
-	int error = evri_os_memory_create(options->name, region->bytes, region->page_bytes,
-					  &region->fd);
+	int error = evri_os_memory_create(options->name, region->bytes,
+					  region->page_bytes, &region->fd);
 
 	if (error < 0)
-		return evri_fail(error, "no memory file of %" PRIu64 " bytes in pages of %" PRIu64
-					": %s",
+		return evri_fail(error,
+				 "no memory file of %" PRIu64
+				 " bytes in pages of %" PRIu64 ": %s",
 				 region->bytes, region->page_bytes, strerror(-error));
 	error = evri_os_memory_map(region->fd, region->bytes, region->page_bytes, &base);
 	if (error == 0) {
@@ -183,14 +195,15 @@ static int map_new(struct evr_region *region, const struct evr_region_options *o
 		error = evri_os_memory_populate(base, region->bytes);
 	}
 	if (error < 0 && region->page_bytes != EVR_PAGE_4K)
-		return evri_fail(error,
-				 "%" PRIu64 " huge pages of %" PRIu64 " KiB wanted, %" PRIu64
-				 " free; raise /proc/sys/vm/nr_hugepages or use 4 KiB pages",
-				 region->bytes / region->page_bytes, region->page_bytes >> 10,
-				 evri_os_huge_pages_free(region->page_bytes));
+		return evri_fail(
+			error,
+			"%" PRIu64 " huge pages of %" PRIu64 " KiB wanted, %" PRIu64
+			" free; raise /proc/sys/vm/nr_hugepages or use 4 KiB pages",
+			region->bytes / region->page_bytes, region->page_bytes >> 10,
+			evri_os_huge_pages_free(region->page_bytes));
 	if (error < 0)
-		return evri_fail(error, "%" PRIu64 " bytes of shared memory: %s", region->bytes,
-				 strerror(-error));
+		return evri_fail(error, "%" PRIu64 " bytes of shared memory: %s",
+				 region->bytes, strerror(-error));
 	return 0;
 }
 
@@ -207,7 +220,8 @@ int evr_region_create(const struct evr_region_options *user_options,
 					       EVRI_DIRECTORY_ENTRIES);
 	if (geometry.objects_offset > options.bytes)
 		return evri_fail(-ENOSPC,
-				 "bytes %" PRIu64 ": the tables of %u participants and %u agents "
+				 "bytes %" PRIu64
+				 ": the tables of %u participants and %u agents "
 				 "alone take %" PRIu64,
 				 options.bytes, options.participants, options.agents,
 				 geometry.objects_offset);
@@ -228,15 +242,12 @@ int evr_region_create(const struct evr_region_options *user_options,
 	region->agents_count = options.agents;
 	region->directory_count = EVRI_DIRECTORY_ENTRIES;
 	point_at_tables(region, &geometry);
-	error = write_header(region, &options, &geometry);
+	write_tables(region);
+	error = evri_participant_join(region);
 	if (error == 0)
-		error = evri_participant_join(region);
+		error = write_header(region, &options, &geometry);
 	if (error < 0)
 		goto fail;
-
-	/* SYNC region/status (release), pairs with check_header(). Weaker: an attacher
-	 * could read tables that are not there yet. */
-	evr_store_release_u32(&region->shared->status, EVR_REGION_INITIALIZED);
 	*ret_region = region;
 	return 0;
 fail:
@@ -252,9 +263,10 @@ static int check_header(struct evr_region *region, uint64_t file_bytes,
 	const struct evr_region_shared *shared = region->shared;
 
 	if (shared->magic != EVR_REGION_MAGIC)
-		return evri_fail(-EMEDIUMTYPE, "the memory file does not begin as a region");
+		return evri_fail(-EMEDIUMTYPE,
+				 "the memory file does not begin as a region");
 
-	/* SYNC region/status (acquire), pairs with evr_region_create(). */
+	/* SYNC region/status (acquire), pairs with write_header(). */
 	uint32_t status = evr_load_acquire_u32(&shared->status);
 	if (status == EVR_REGION_INITIALIZING) {
 		/* The creator is the first to join, in record 0. */
@@ -262,13 +274,15 @@ static int check_header(struct evr_region *region, uint64_t file_bytes,
 		if (held < 0)
 			return held;
 		if (held)
-			return evri_fail(-EAGAIN, "the creator has not finished the region yet");
+			return evri_fail(-EAGAIN,
+					 "the creator has not finished the region yet");
 		return evri_fail(-ENOTRECOVERABLE,
 				 "the creator died before it finished the region");
 	}
 	if (status != EVR_REGION_INITIALIZED)
-		return evri_fail(-ENOTRECOVERABLE, "the region's status is %u (%s)", status,
-				 status == EVR_REGION_CORRUPTED ? "corrupted" : "unknown");
+		return evri_fail(
+			-ENOTRECOVERABLE, "the region's status is %u (%s)", status,
+			status == EVR_REGION_CORRUPTED ? "corrupted" : "unknown");
 
 	memcpy(copy, shared, sizeof(*copy));
 	if (copy->layout_version != EVR_LAYOUT_VERSION)
@@ -278,19 +292,22 @@ static int check_header(struct evr_region *region, uint64_t file_bytes,
 	    copy->features_ro_compat & ~EVR_FEATURES_RO_COMPAT)
 		return evri_fail(-EPROTO,
 				 "features incompat %#" PRIx64 " ro-compat %#" PRIx64
-				 " known here, %#" PRIx64 " and %#" PRIx64 " in the region",
+				 " known here, %#" PRIx64 " and %#" PRIx64
+				 " in the region",
 				 EVR_FEATURES_INCOMPAT, EVR_FEATURES_RO_COMPAT,
 				 copy->features_incompat, copy->features_ro_compat);
 	if (copy->bytes > file_bytes)
-		return evri_fail(-ENODATA, "the region has %" PRIu64 " bytes, its file %" PRIu64,
+		return evri_fail(-ENODATA,
+				 "the region has %" PRIu64 " bytes, its file %" PRIu64,
 				 copy->bytes, file_bytes);
 
-	struct geometry geometry = geometry_of(copy->participants_count, copy->agents_count,
-					       copy->directory_count);
+	struct geometry geometry = geometry_of(copy->participants_count,
+					       copy->agents_count, copy->directory_count);
 	if (copy->bytes != file_bytes || copy->page_bytes != region->page_bytes ||
-	    copy->participants_count == 0 || copy->participants_count > TABLE_ENTRIES_MAX ||
-	    copy->agents_count == 0 || copy->agents_count > TABLE_ENTRIES_MAX ||
-	    copy->directory_count == 0 || copy->directory_count > TABLE_ENTRIES_MAX ||
+	    copy->participants_count == 0 ||
+	    copy->participants_count > TABLE_ENTRIES_MAX || copy->agents_count == 0 ||
+	    copy->agents_count > TABLE_ENTRIES_MAX || copy->directory_count == 0 ||
+	    copy->directory_count > TABLE_ENTRIES_MAX ||
 	    copy->participants_offset != geometry.participants_offset ||
 	    copy->agents_offset != geometry.agents_offset ||
 	    copy->directory_offset != geometry.directory_offset ||
@@ -317,11 +334,16 @@ int evr_region_attach(int fd, struct evr_region **ret_region)
 		error = -EBADF;
 	if (error < 0)
 		return evri_fail(error, "descriptor %d: %s", fd,
-				 error == -EMEDIUMTYPE ? "not a memory file" :
-							 "not open for reading and writing");
+				 error == -EMEDIUMTYPE
+					 ? "not a memory file"
+					 : "not open for reading and writing");
 	if (info.bytes < sizeof(struct evr_region_shared))
 		return evri_fail(-EMEDIUMTYPE, "a file of %" PRIu64 " bytes is no region",
 				 info.bytes);
+	/* Whoever has the file could cut it short under us, which would be a SIGBUS. */
+	if (info.may_shrink)
+		return evri_fail(-EMEDIUMTYPE,
+				 "the memory file is not sealed, so no region");
 
 	struct evr_region *region = calloc(1, sizeof(*region));
 	if (!region)
@@ -332,7 +354,8 @@ int evr_region_attach(int fd, struct evr_region **ret_region)
 	region->fd = -1;
 	error = evri_os_fd_duplicate(fd, &region->fd);
 	if (error == 0)
-		error = evri_os_memory_map(region->fd, info.bytes, info.page_bytes, &base);
+		error = evri_os_memory_map(region->fd, info.bytes, info.page_bytes,
+					   &base);
 	if (error < 0) {
 		evri_fail_detail("cannot map %" PRIu64 " bytes: %s", info.bytes,
 				 strerror(-error));
@@ -356,8 +379,7 @@ struct evr_region *evr_region_detach(struct evr_region *region)
 {
 	if (!region)
 		return NULL;
-	if (region->pid != evri_os_pid()) {
-		/* A child of the one who attached: mapping and lock are not here. */
+	if (!evri_region_is_here(region)) {
 		region->base = NULL;
 		return free_view(region);
 	}
@@ -382,11 +404,12 @@ int evr_region_receive(int socket_fd, struct evr_region **ret_region)
 	int error = evri_os_receive_fd(socket_fd, greeting, sizeof(greeting), &fd);
 
 	if (error < 0)
-		return evri_fail(error, "no region came over descriptor %d: %s", socket_fd,
-				 strerror(-error));
+		return evri_fail(error, "no region came over descriptor %d: %s",
+				 socket_fd, strerror(-error));
 	if (memcmp(greeting, hello, sizeof(hello)) != 0)
-		error = evri_fail(-EPROTO, "what came over descriptor %d is not a region's "
-					   "greeting",
+		error = evri_fail(-EPROTO,
+				  "what came over descriptor %d is not a region's "
+				  "greeting",
 				  socket_fd);
 	else
 		error = evr_region_attach(fd, ret_region);

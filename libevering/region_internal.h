@@ -40,6 +40,13 @@ struct evr_region {
 	struct evr_atomic_u32 blocks_left;
 };
 
+/* Did this very process attach, or a parent of it? A child made by fork() has neither
+ * mapping nor lock, and may only let go of its copy of the handles. */
+static inline bool evri_region_is_here(const struct evr_region *region)
+{
+	return region->pid == evri_os_pid();
+}
+
 /* ---- participant.c ---- */
 
 /* The byte whose lock says that the participant of this record lives. */
@@ -89,6 +96,9 @@ struct EVR_CACHE_ALIGNED evri_directory_entry {
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evri_directory_entry) == 64, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evri_directory_entry, word) == 0, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evri_directory_entry, kind) == 8, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evri_directory_entry, name) == 16, "shared layout");
 
 /* An object as this process found it: a checked copy. */
 struct evri_object {

@@ -20,6 +20,41 @@ void evri_ring_mpmc_init(struct evr_ring_mpmc_shared *shared, uint32_t order)
 		evr_store_relaxed_u64(&slots[i], evri_slot_empty(EVR_RING_FIRST_LAP));
 }
 
+/*
+ * An EMPTY word carries its whole lap, so one empty slot tells where the ring is: slot i
+ * EMPTY(L) means that position i of lap L - 1 was drained (or L is the first lap), and as
+ * draining is contiguous, that neither end is at or before that position.
+ */
+uint64_t evri_ring_mpmc_locate(const struct evr_ring_mpmc *ring, uint64_t hint, int ahead,
+			       uint64_t local)
+{
+	uint64_t base = local;
+	bool found = false;
+
+	/* Behind the head and at the tail are empty slots: begin there. */
+	for (uint64_t i = 0; i <= ring->mask && !found; i++) {
+		uint64_t slot = (hint - 1 + i) & ring->mask;
+		uint64_t word = evr_load_acquire_u64(&ring->slots[slot]);
+
+		if (evri_slot_is_full(word))
+			continue;
+		found = true;
+		if (((evri_slot_empty_lap(word) - 1) << ring->order) + slot + 1 > base)
+			base = ((evri_slot_empty_lap(word) - 1) << ring->order) + slot +
+			       1;
+	}
+	/* The hint is better, if it is where the slots say that the ends can be. In a
+	 * ring that is full, the slots say 15 bits; then the hint is all there is, and
+	 * going on from @local, which may be 2^15 laps behind, would break the ring. */
+	uint64_t range = found ? 2 * (ring->mask + 1) : UINT64_MAX;
+	uint64_t before = hint - 1;
+	if (hint > base && hint - base <= range &&
+	    evri_slot_ahead(evr_load_acquire_u64(&ring->slots[before & ring->mask]),
+			    before >> ring->order) >= ahead)
+		return hint;
+	return base;
+}
+
 int evri_ring_mpmc_bind(struct evr_ring_mpmc_shared *shared, uint64_t bytes,
 			uint32_t order, struct evr_ring_mpmc *ret)
 {
@@ -37,10 +72,12 @@ int evri_ring_mpmc_bind(struct evr_ring_mpmc_shared *shared, uint64_t bytes,
 		.slots = (struct evr_atomic_u64 *)(shared + 1),
 		.mask = (UINT64_C(1) << found) - 1,
 		.order = found,
-		/* The first position ever: the hints lead on from it. */
-		.tail = (uint64_t)EVR_RING_FIRST_LAP << found,
-		.head = (uint64_t)EVR_RING_FIRST_LAP << found,
 	};
+	uint64_t first = (uint64_t)EVR_RING_FIRST_LAP << found;
+	ring.tail = evri_ring_mpmc_locate(&ring, evr_load_acquire_u64(&shared->tail_hint),
+					  1, first);
+	ring.head = evri_ring_mpmc_locate(&ring, evr_load_acquire_u64(&shared->head_hint),
+					  2, first);
 	*ret = ring;
 	return 0;
 }
@@ -75,7 +112,8 @@ int evr_ring_mpmc_open(struct evr_region *region, const char *name,
 		return error;
 	error = evri_ring_mpmc_bind(object.address, object.bytes, 0, ret);
 	if (error < 0)
-		return evri_fail(error, "the header of ring \"%s\" contradicts itself", name);
+		return evri_fail(error, "the header of ring \"%s\" contradicts itself",
+				 name);
 	return 0;
 }
 

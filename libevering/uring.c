@@ -33,10 +33,11 @@ static int check_options(const struct evr_uring_options *options,
 	if (options) {
 		for (size_t i = sizeof(known); i < options->size; i++)
 			if (((const char *)options)[i])
-				return evri_fail(-E2BIG,
-						 "uring options of %zu bytes use a field unknown "
-						 "to this library, which knows %zu",
-						 options->size, sizeof(known));
+				return evri_fail(
+					-E2BIG,
+					"uring options of %zu bytes use a field unknown "
+					"to this library, which knows %zu",
+					options->size, sizeof(known));
 		memcpy(&known, options,
 		       options->size < sizeof(known) ? options->size : sizeof(known));
 	}
@@ -52,10 +53,12 @@ static int check_options(const struct evr_uring_options *options,
 		return evri_fail(-EINVAL, "submitters %u: at most %d", known.submitters,
 				 EVR_URING_HOMES_MAX);
 	if (order_of(known.submission_capacity, EVR_RING_ORDER_MAX) < 0)
-		return evri_fail(-EINVAL, "submission_capacity %u: a power of two, 2 to 2^%d",
+		return evri_fail(-EINVAL,
+				 "submission_capacity %u: a power of two, 2 to 2^%d",
 				 known.submission_capacity, EVR_RING_ORDER_MAX);
 	if (order_of(known.completion_capacity, EVR_RING_ORDER_MAX - 1) < 0)
-		return evri_fail(-EINVAL, "completion_capacity %u: a power of two, 2 to 2^%d",
+		return evri_fail(-EINVAL,
+				 "completion_capacity %u: a power of two, 2 to 2^%d",
 				 known.completion_capacity, EVR_RING_ORDER_MAX - 1);
 	*ret = known;
 	return 0;
@@ -95,8 +98,8 @@ int evr_uring_create(struct evr_pool *pool, const struct evr_uring_options *user
 		(uint32_t)order_of(options.submission_capacity, EVR_RING_ORDER_MAX),
 		(uint32_t)order_of(options.completion_capacity, EVR_RING_ORDER_MAX),
 		options.submitters, &layout);
-	error = evri_directory_reserve(pool->region, options.name, EVRI_OBJECT_URING, bytes,
-				       &object);
+	error = evri_directory_reserve(pool->region, options.name, EVRI_OBJECT_URING,
+				       bytes, &object);
 	if (error < 0)
 		return error;
 	layout.shared = object.address;
@@ -131,11 +134,12 @@ int evr_uring_open(struct evr_pool *pool, const char *name, uint32_t request_byt
 				 object.name);
 	if (sizes_differ(request_bytes, layout.request_bytes) ||
 	    sizes_differ(response_bytes, layout.response_bytes))
-		return evri_fail(-EPROTO,
-				 "requests of %u and responses of %u bytes here, %u and %u in "
-				 "uring \"%s\"",
-				 request_bytes, response_bytes, layout.request_bytes,
-				 layout.response_bytes, object.name);
+		return evri_fail(
+			-EPROTO,
+			"requests of %u and responses of %u bytes here, %u and %u in "
+			"uring \"%s\"",
+			request_bytes, response_bytes, layout.request_bytes,
+			layout.response_bytes, object.name);
 	return make_view(pool, &layout, ret);
 }
 

@@ -57,21 +57,22 @@ struct EVR_CACHE_ALIGNED evr_block_shared {
 	struct evr_atomic_u64 word; /* the truth: {generation, state, owner} */
 	uint64_t home;              /* {attach number 32 | uring 16 | slot 16} */
 	uint64_t operation;         /* the submitter's own number for the request */
-	uint32_t session;           /* which opening of the home's slot */
+	uint32_t delivery;          /* {attempts 8 | session of the home 24} */
 	int32_t status;             /* of the response: >= 0, or a negative errno */
-	uint32_t length_bytes;      /* of the payload that counts */
-	uint32_t attempts;          /* how often the request was handed out again */
+	uint32_t request_bytes;     /* of the payload, as submitted */
+	uint32_t response_bytes;    /* of the payload, as completed */
 	uint64_t contents[EVR_BLOCK_CONTENTS_MAX]; /* {generation 28 | 0 | index 32} */
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_block_shared) == EVR_BLOCK_PREFIX_BYTES,
 		  "the prefix is one cache line");
+EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, word) == 0, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, home) == 8, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, operation) == 16, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, session) == 24, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, delivery) == 24, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, status) == 28, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, length_bytes) == 32, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, attempts) == 36, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, request_bytes) == 32, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, response_bytes) == 36, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, contents) == 40, "shared layout");
 
 /**
@@ -107,7 +108,8 @@ EVR_INLINE uint64_t evr_block_word_generation(uint64_t word)
 /** evr_block_word_state() - enum evr_block_state, or garbage if the word is. */
 EVR_INLINE uint32_t evr_block_word_state(uint64_t word)
 {
-	return (uint32_t)(word >> EVR_BLOCK_STATE_SHIFT) & ((1U << EVR_BLOCK_STATE_BITS) - 1);
+	return (uint32_t)(word >> EVR_BLOCK_STATE_SHIFT) &
+	       ((1U << EVR_BLOCK_STATE_BITS) - 1);
 }
 
 /** evr_block_word_owner() - attach number, EVR_OWNER_ORPHAN, or (IN) a block index. */

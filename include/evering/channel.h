@@ -54,7 +54,8 @@ struct evr_wait_options {
  * @operation:    the submitter's number for it, returned with the completion.
  * @length_bytes: of the payload that counts.
  * @attempts:     how often it was handed out before: 0 at first; on resubmission after
- *                -EOWNERDEAD the completion's attempts + 1.
+ *                -EOWNERDEAD the completion's attempts + 1. Counts to
+ *                EVR_ATTEMPTS_MAX and stays there.
  */
 struct evr_request {
 	struct evr_block block;
@@ -166,7 +167,8 @@ EVR_API int evr_submitter_try_reap(struct evr_submitter *submitter,
  * Return: 0, -ETIMEDOUT, -ENOENT when nothing is in flight (waiting would be for ever),
  * -EUCLEAN.
  */
-EVR_API int evr_submitter_reap(struct evr_submitter *submitter, struct evr_completion *ret,
+EVR_API int evr_submitter_reap(struct evr_submitter *submitter,
+			       struct evr_completion *ret,
 			       uint64_t deadline_ns) EVR_NODISCARD;
 
 /** evr_submitter_in_flight() - submitted and not yet reaped. Threads: the caller's. */
@@ -216,7 +218,8 @@ EVR_API int evr_completer_try_receive(struct evr_completer *completer,
  *
  * Return: as evr_completer_try_receive(), or -ETIMEDOUT.
  */
-EVR_API int evr_completer_receive(struct evr_completer *completer, struct evr_request *ret,
+EVR_API int evr_completer_receive(struct evr_completer *completer,
+				  struct evr_request *ret,
 				  uint64_t deadline_ns) EVR_NODISCARD;
 
 /**

@@ -11,10 +11,10 @@
  * pushes it on the home's completion ring; recovery, in the place of a dead completer, on
  * the home's return ring.
  *
- * The slot word is {state 2 | session 30 | attach number 32}. A home that nobody has is
- * FREE and both its rings are closed; opening it starts a new session and opens the rings;
- * leaving it, or recovery after a death, closes and drains them and makes it FREE. Nothing
- * is ever initialised twice: laps and sessions go on counting.
+ * The slot word is {state 2 | 0 : 6 | session 24 | attach number 32}. A home that nobody has is
+ * FREE and both its rings are closed; opening it starts a new session and opens the
+ * rings; leaving it, or recovery after a death, closes and drains them and makes it
+ * FREE. Nothing is ever initialised twice: laps and sessions go on counting.
  *
  * This header is layout, shared by recovery and by uring.h; there is nothing to call.
  */
@@ -27,17 +27,22 @@ enum evr_home_state {
 	EVR_HOME_OPEN = 2,
 };
 
-#define EVR_HOME_SESSION_MASK ((UINT32_C(1) << 30) - 1)
+#define EVR_HOME_SESSION_BITS 24
+#define EVR_HOME_SESSION_MASK ((UINT32_C(1) << EVR_HOME_SESSION_BITS) - 1)
+
+/* How often a request was handed out again is counted up to this. */
+#define EVR_ATTEMPTS_MAX 255
 
 /** A home; its completion ring and return ring follow. */
 struct EVR_CACHE_ALIGNED evr_home_shared {
-	struct evr_atomic_u64 word; /* {state 2 | session 30 | attach number 32} */
+	struct evr_atomic_u64 word; /* {state 2 | 0 : 6 | session 24 | attach number 32} */
 	uint64_t reserved[7];
 	struct evr_doorbell_shared bell; /* its submitter sleeps here */
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_doorbell_shared) == 64, "one line a bell");
 EVR_STATIC_ASSERT(sizeof(struct evr_home_shared) == 128, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_home_shared, word) == 0, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_home_shared, bell) == 64, "shared layout");
 
 /** The header of a uring. Constant after creation but for the bell. */
@@ -56,9 +61,17 @@ struct EVR_CACHE_ALIGNED evr_uring_shared {
 	struct evr_doorbell_shared bell; /* completers sleep here */
 };
 
-EVR_STATIC_ASSERT(offsetof(struct evr_uring_shared, submission_offset) == 32,
+EVR_STATIC_ASSERT(offsetof(struct evr_uring_shared, magic) == 0 &&
+			  offsetof(struct evr_uring_shared, request_bytes) == 8 &&
+			  offsetof(struct evr_uring_shared, response_bytes) == 12 &&
+			  offsetof(struct evr_uring_shared, submission_order) == 16 &&
+			  offsetof(struct evr_uring_shared, completion_order) == 20 &&
+			  offsetof(struct evr_uring_shared, homes_count) == 24 &&
+			  offsetof(struct evr_uring_shared, submission_offset) == 32 &&
+			  offsetof(struct evr_uring_shared, homes_offset) == 40 &&
+			  offsetof(struct evr_uring_shared, home_stride_bytes) == 48 &&
+			  offsetof(struct evr_uring_shared, bell) == 64,
 		  "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_uring_shared, bell) == 64, "shared layout");
 EVR_STATIC_ASSERT(sizeof(struct evr_uring_shared) == 128, "shared layout");
 
 #define EVR_URING_MAGIC UINT64_C(0x31676e6972557645) /* "EvUring1" as bytes */
@@ -79,6 +92,24 @@ EVRI_INLINE uint32_t evri_home_word_state(uint64_t word)
 EVRI_INLINE uint32_t evri_home_word_session(uint64_t word)
 {
 	return (uint32_t)(word >> 32) & EVR_HOME_SESSION_MASK;
+}
+
+/* The prefix's word for which session of the home, and how often. */
+EVRI_INLINE uint32_t evri_delivery(uint32_t session, uint32_t attempts)
+{
+	if (attempts > EVR_ATTEMPTS_MAX)
+		attempts = EVR_ATTEMPTS_MAX;
+	return attempts << EVR_HOME_SESSION_BITS | (session & EVR_HOME_SESSION_MASK);
+}
+
+EVRI_INLINE uint32_t evri_delivery_session(uint32_t delivery)
+{
+	return delivery & EVR_HOME_SESSION_MASK;
+}
+
+EVRI_INLINE uint32_t evri_delivery_attempts(uint32_t delivery)
+{
+	return delivery >> EVR_HOME_SESSION_BITS;
 }
 
 /* The return address in a block's prefix. */

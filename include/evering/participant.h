@@ -38,6 +38,7 @@ struct EVR_CACHE_ALIGNED evr_participant_shared {
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_participant_shared) == 64, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_participant_shared, word) == 0, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_participant_shared, pid) == 8, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_participant_shared, joined_ns) == 16,
 		  "shared layout");
@@ -55,12 +56,13 @@ enum evr_agent_state {
 
 /** An agent's record: one cache line, stored to by its thread alone. */
 struct EVR_CACHE_ALIGNED evr_agent_shared {
-	struct evr_atomic_u64 word;          /* {state 8 | record 24 | attach number 32} */
+	struct evr_atomic_u64 word; /* {state 8 | record 24 | attach number 32} */
 	struct evr_atomic_u64 bitmap_intent; /* bitmap word index + 1, 0: none */
 	struct evr_atomic_u64 intent[EVR_AGENT_INTENTS];
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_agent_shared) == 64, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_agent_shared, word) == 0, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_agent_shared, bitmap_intent) == 8, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_agent_shared, intent) == 16, "shared layout");
 
@@ -89,7 +91,7 @@ struct evr_participant_info {
 };
 
 /**
- * evr_participant_info() - reads one record.
+ * evr_participant_get() - reads one record.
  * @region: an attached region.
  * @record: 0 to evr_participant_records() - 1.
  * @ret:    filled in.
@@ -99,7 +101,7 @@ struct evr_participant_info {
  *
  * Return: 0, or -EINVAL when @record is out of range.
  */
-EVR_API int evr_participant_info(const struct evr_region *region, uint32_t record,
+EVR_API int evr_participant_get(const struct evr_region *region, uint32_t record,
 				 struct evr_participant_info *ret) EVR_NODISCARD;
 
 /** evr_participant_records() - how many records the region has. Threads: any. */

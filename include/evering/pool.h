@@ -51,6 +51,12 @@ struct evr_pool_class_shared {
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_pool_class_shared) == 32, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_pool_class_shared, payload_bytes) == 0 &&
+			  offsetof(struct evr_pool_class_shared, blocks_offset) == 8 &&
+			  offsetof(struct evr_pool_class_shared, first_chunk) == 16 &&
+			  offsetof(struct evr_pool_class_shared, chunks_count) == 20 &&
+			  offsetof(struct evr_pool_class_shared, blocks_count) == 24,
+		  "shared layout");
 
 /** The pool's header; the bitmap follows it. Constant after creation. */
 struct EVR_CACHE_ALIGNED evr_pool_shared {
@@ -66,12 +72,20 @@ struct EVR_CACHE_ALIGNED evr_pool_shared {
 	struct evr_pool_class_shared classes[EVR_POOL_CLASSES_MAX];
 };
 
-EVR_STATIC_ASSERT(offsetof(struct evr_pool_shared, classes) == 64, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_pool_shared, magic) == 0 &&
+			  offsetof(struct evr_pool_shared, flags) == 8 &&
+			  offsetof(struct evr_pool_shared, classes_count) == 12 &&
+			  offsetof(struct evr_pool_shared, chunks_count) == 16 &&
+			  offsetof(struct evr_pool_shared, blocks_count) == 20 &&
+			  offsetof(struct evr_pool_shared, bitmap_offset) == 24 &&
+			  offsetof(struct evr_pool_shared, batch_count) == 32 &&
+			  offsetof(struct evr_pool_shared, classes) == 64,
+		  "shared layout");
 EVR_STATIC_ASSERT(sizeof(struct evr_pool_shared) == 576, "shared layout");
 
 #define EVR_POOL_MAGIC UINT64_C(0x316c6f6f50727645) /* "EvrPool1" as bytes */
 
-/** struct evr_pool_class - a class to be created: @blocks_count blocks of @payload_bytes. */
+/** struct evr_pool_class - a class of blocks, to be created. */
 struct evr_pool_class {
 	uint64_t payload_bytes; /* a multiple of 64, 64 B to 64 MiB */
 	uint32_t blocks_count;  /* at least 1 */
@@ -287,9 +301,10 @@ EVRI_INLINE int evri_block_mine(const struct evr_agent *agent, evr_token token,
 
 	uint64_t word = evr_load_relaxed_u64(&block->word);
 	uint64_t generation = evr_block_word_generation(word);
-	if (EVR_UNLIKELY(word != evr_block_word(generation, EVR_BLOCK_OWNED, agent->number) ||
-			 (generation & EVR_TOKEN_GENERATION_MASK) !=
-				 evr_token_generation(token)))
+	if (EVR_UNLIKELY(
+		    word != evr_block_word(generation, EVR_BLOCK_OWNED, agent->number) ||
+		    (generation & EVR_TOKEN_GENERATION_MASK) !=
+			    evr_token_generation(token)))
 		return evri_block_refusal(agent, token, word);
 
 	*ret = block;
@@ -345,7 +360,7 @@ EVR_INLINE int evr_block_alloc(struct evr_agent *agent, uint64_t bytes,
 			return -EUCLEAN;
 		word = evr_block_word(generation, EVR_BLOCK_OWNED, agent->number);
 		/* CACHED and OWNED mean the same to recovery (the owner's: free it), so
-		 * this store orders nothing; what is sent later is ordered by the send. */
+		 * this store orders nothing; a later send orders what it sends. */
 		evr_store_relaxed_u64(&block->word, word);
 	}
 	evri_block_handle(agent, index, block, word, ret);
@@ -392,8 +407,9 @@ EVR_INLINE int evr_block_free(struct evr_agent *agent, evr_token token)
 		evri_magazine_flush(agent, class_index, magazine->batch_count);
 
 	if (EVR_LIKELY(!(agent->flags & EVR_POOL_UNTRACKED)))
-		evr_store_relaxed_u64(&block->word, evr_block_word_next(word, EVR_BLOCK_CACHED,
-									agent->number));
+		evr_store_relaxed_u64(
+			&block->word,
+			evr_block_word_next(word, EVR_BLOCK_CACHED, agent->number));
 	magazine->index[magazine->count++] = index;
 	return 0;
 }

@@ -16,7 +16,7 @@
  *	a response it had written              goes home in its stead
  *	a request or response of a dead home   free
  *	in a ring                              stays there; whoever pops it has it
- *	its homes                              closed, drained, free for the next submitter
+ *	its homes                              closed, drained, free for others
  *
  * A block that a *stopped* participant may be taking at this moment is left for a later
  * pass (postponed): it is in that one's hands, and nobody waits for it.

@@ -63,11 +63,22 @@ struct EVR_CACHE_ALIGNED evr_region_shared {
 EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, status) == 8, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, layout_version) == 12,
 		  "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, features_compat) == 24,
+EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, api_version) == 16 &&
+			  offsetof(struct evr_region_shared, abi_version) == 20 &&
+			  offsetof(struct evr_region_shared, features_compat) == 24 &&
+			  offsetof(struct evr_region_shared, features_ro_compat) == 32 &&
+			  offsetof(struct evr_region_shared, features_incompat) == 40,
 		  "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, id) == 48, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, bytes) == 64, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, participants_count) == 112,
+EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, bytes) == 64 &&
+			  offsetof(struct evr_region_shared, page_bytes) == 72 &&
+			  offsetof(struct evr_region_shared, participants_offset) == 80 &&
+			  offsetof(struct evr_region_shared, agents_offset) == 88 &&
+			  offsetof(struct evr_region_shared, directory_offset) == 96 &&
+			  offsetof(struct evr_region_shared, objects_offset) == 104 &&
+			  offsetof(struct evr_region_shared, participants_count) == 112 &&
+			  offsetof(struct evr_region_shared, agents_count) == 116 &&
+			  offsetof(struct evr_region_shared, directory_count) == 120,
 		  "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, next_number) == 192,
 		  "shared layout");
@@ -194,7 +205,8 @@ EVR_API int evr_region_send(const struct evr_region *region, int socket_fd) EVR_
  * Return: 0, or -EPROTO when the message is not one of evr_region_send(), -EPIPE when
  * the other end closed before sending, or any error of evr_region_attach().
  */
-EVR_API int evr_region_receive(int socket_fd, struct evr_region **ret_region) EVR_NODISCARD;
+EVR_API int evr_region_receive(int socket_fd,
+			       struct evr_region **ret_region) EVR_NODISCARD;
 
 /** evr_region_number() - this view's attach number, never 0. Threads: any. */
 EVR_API uint32_t evr_region_number(const struct evr_region *region);

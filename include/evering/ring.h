@@ -47,6 +47,13 @@ EVRI_INLINE uint64_t evri_slot_full(uint64_t lap, uint64_t wire)
 	       wire;
 }
 
+/* The whole lap of an EMPTY word. */
+EVRI_INLINE uint64_t evri_slot_empty_lap(uint64_t word)
+{
+	return (word & EVR_TOKEN_WIRE_MASK) << EVR_SLOT_LAP_BITS |
+	       word >> (EVR_TOKEN_WIRE_BITS + 1);
+}
+
 EVRI_INLINE bool evri_slot_is_full(uint64_t word)
 {
 	return word >> EVR_TOKEN_WIRE_BITS & 1;

@@ -16,7 +16,7 @@
  *
  * What a popper had in its registers when it died is known from its *intent*, the token
  * written to its agent's record before the compare-and-swap and cleared after the block's
- * word was marked. docs/ARCHITECTURE.md has the argument; tests/crash runs it.
+ * word was marked. docs/RECOVERY.md has the argument; tests/crash runs it.
  *
  * Design: slot-embedded laps after Tsigas and Zhang, "A simple, fast and scalable
  * non-blocking concurrent FIFO queue" (SPAA 2001), with the shared indices demoted to
@@ -39,6 +39,8 @@ struct EVR_CACHE_ALIGNED evr_ring_mpmc_shared {
 	EVR_CACHE_ALIGNED struct evr_atomic_u64 head_hint;
 };
 
+EVR_STATIC_ASSERT(offsetof(struct evr_ring_mpmc_shared, magic) == 0, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_ring_mpmc_shared, order) == 8, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_ring_mpmc_shared, tail_hint) == 64,
 		  "producers' line");
 EVR_STATIC_ASSERT(offsetof(struct evr_ring_mpmc_shared, head_hint) == 128,
@@ -78,8 +80,17 @@ EVRI_INLINE uint64_t evri_ring_walk_max(const struct evr_ring_mpmc *ring)
 	return 4 * (ring->mask + 1) + 4096;
 }
 
+/* Where to go on from when the hint is too far away to be believed: a position not ahead
+ * of the true one, read off the slots. In the library: it scans. */
+EVR_BEGIN_DECLS
+EVR_API uint64_t evri_ring_mpmc_locate(const struct evr_ring_mpmc *ring, uint64_t hint,
+				       int ahead, uint64_t local);
+EVR_END_DECLS
+
 /* Where the true position may be by now: the hint, if it is ahead of @local and the slot
- * before it agrees that it was passed (one poisoned hint must not kill the ring). */
+ * before it agrees that it was passed (@ahead steps beyond EMPTY). A slot that is full
+ * shows 15 bits of its lap, so a hint is believed at a distance where that suffices; who
+ * comes from further away, or meets a poisoned hint, asks the slots. */
 EVRI_INLINE uint64_t evri_ring_mpmc_hint(const struct evr_ring_mpmc *ring,
 					 const struct evr_atomic_u64 *hint, int ahead,
 					 uint64_t local)
@@ -90,6 +101,9 @@ EVRI_INLINE uint64_t evri_ring_mpmc_hint(const struct evr_ring_mpmc *ring,
 
 	if (EVR_LIKELY(position <= local))
 		return local;
+	if (EVR_UNLIKELY(position - local >
+			 4 * (ring->mask + 1) + 4 * EVRI_RING_HINT_EVERY))
+		return evri_ring_mpmc_locate(ring, position, ahead, local);
 
 	uint64_t before = position - 1;
 	uint64_t word = evr_load_relaxed_u64(&ring->slots[before & ring->mask]);
@@ -103,10 +117,12 @@ EVRI_INLINE void evri_ring_mpmc_raise_hint(struct evr_atomic_u64 *hint, uint64_t
 {
 	uint64_t seen = evr_load_relaxed_u64(hint);
 
-	/* SYNC ring/hint (release), pairs with evri_ring_mpmc_hint(): the slots up to
-	 * @position are seen as passed by whoever sees the hint. */
-	while (seen < position && !evr_cas_release_u64(hint, &seen, position))
-		;
+	/* A hint that others keep raising need not be raised by us. SYNC ring/hint
+	 * (release), pairs with evri_ring_mpmc_hint(): the slots up to @position are seen
+	 * as passed by whoever sees the hint. */
+	for (int tries = 0; tries < EVRI_RING_HINT_EVERY && seen < position; tries++)
+		if (evr_cas_release_u64(hint, &seen, position))
+			break;
 }
 
 /*
@@ -135,7 +151,7 @@ judge:;
 			if (EVR_UNLIKELY(word != evri_slot_empty(lap))) {
 				/* Right in 15 bits of the lap, wrong in the whole. */
 				newer = evri_ring_mpmc_hint(ring, hint, 1, tail);
-				if (newer == tail && odd)
+				if ((newer == tail && odd) || --steps_left == 0)
 					return -EUCLEAN;
 				odd = newer == tail;
 				tail = newer;
@@ -247,16 +263,21 @@ judge:;
 
 		if (EVR_LIKELY(ahead == 0)) {
 			wire = word & EVR_TOKEN_WIRE_MASK;
-			if (EVR_UNLIKELY(wire == EVR_SLOT_CLOSED)) {
-				error = -EPIPE;
-				break;
-			}
-			/* The slot shows 15 bits of its lap. One who was stopped here for
-			 * 2^15 laps sees, by this second look, that the head has moved. */
+			/* The slot shows 15 bits of its lap. One who was stopped here
+			 * for 2^15 laps sees, by this second look, that the head has
+			 * moved. */
 			newer = evri_ring_mpmc_hint(ring, hint, 2, head);
 			if (EVR_UNLIKELY(newer != head)) {
 				head = newer;
+				if (EVR_UNLIKELY(--steps_left == 0)) {
+					error = -EAGAIN;
+					break;
+				}
 				continue;
+			}
+			if (EVR_UNLIKELY(wire == EVR_SLOT_CLOSED)) {
+				error = -EPIPE;
+				break;
 			}
 			/* SYNC home/guard (acquire), pairs with the slot's release to
 			 * another holder in evri_home_release(). */

@@ -43,7 +43,7 @@ EVR_INLINE uint32_t evr_token_index(evr_token token)
 	return (uint32_t)(evr_token_wire(token) >> EVR_TOKEN_GENERATION_BITS);
 }
 
-/** evr_token_generation() - low 24 bits of the block's generation. Threads, signals: any. */
+/** evr_token_generation() - low 24 bits of the block's own. Threads, signals: any. */
 EVR_INLINE uint32_t evr_token_generation(evr_token token)
 {
 	return (uint32_t)(token.raw & EVR_TOKEN_GENERATION_MASK);

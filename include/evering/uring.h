@@ -51,7 +51,8 @@ EVR_BEGIN_DECLS
  * Return: 0, -EINVAL, -E2BIG, -EEXIST, -EBUSY while another process is making an object
  * of this name, -ENOSPC when the region or its directory is full, -ENOMEM.
  */
-EVR_API int evr_uring_create(struct evr_pool *pool, const struct evr_uring_options *options,
+EVR_API int evr_uring_create(struct evr_pool *pool,
+			     const struct evr_uring_options *options,
 			     struct evr_uring **ret) EVR_NODISCARD;
 
 /**
@@ -66,8 +67,9 @@ EVR_API int evr_uring_create(struct evr_pool *pool, const struct evr_uring_optio
  * the creator's or the name is another kind of object (evr_error_detail() names both),
  * -EUCLEAN when its header contradicts itself, -ENOMEM.
  */
-EVR_API int evr_uring_open(struct evr_pool *pool, const char *name, uint32_t request_bytes,
-			   uint32_t response_bytes, struct evr_uring **ret) EVR_NODISCARD;
+EVR_API int evr_uring_open(struct evr_pool *pool, const char *name,
+			   uint32_t request_bytes, uint32_t response_bytes,
+			   struct evr_uring **ret) EVR_NODISCARD;
 
 /** evr_uring_close() - ends the view; close its submitters and completers first. NULL
  * does nothing. Return: NULL. */
@@ -89,7 +91,7 @@ EVR_API int evr_uring_shutdown(struct evr_uring *uring) EVR_NODISCARD;
 /** evr_uring_pool() - the pool its requests come from. Threads: any. */
 EVR_API struct evr_pool *evr_uring_pool(const struct evr_uring *uring);
 
-/** evr_uring_window() - how many requests a submitter may have in flight. Threads: any. */
+/** evr_uring_window() - requests a submitter may have in flight. Threads: any. */
 EVR_API uint32_t evr_uring_window(const struct evr_uring *uring);
 
 EVR_END_DECLS

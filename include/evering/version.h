@@ -18,7 +18,7 @@
 #define EVR_VERSION_PATCH 0
 #define EVR_VERSION_STRING "0.1.0"
 
-#define EVR_API_VERSION                                                                   \
+#define EVR_API_VERSION \
 	((EVR_VERSION_MAJOR << 16) | (EVR_VERSION_MINOR << 8) | EVR_VERSION_PATCH)
 #define EVR_ABI_VERSION 0
 #define EVR_LAYOUT_VERSION 1

@@ -12,5 +12,53 @@ cpp_test_cppflags = $(AM_CPPFLAGS) $(BOOST_TEST_CPPFLAGS)
 cpp_test_ldadd = $(evr_lib) $(BOOST_TEST_LIBS)
 
 if HAVE_BOOST_TEST
-check_PROGRAMS +=
+check_PROGRAMS += \
+	tests/cpp/test_error \
+	tests/cpp/test_message \
+	tests/cpp/test_region \
+	tests/cpp/test_pool \
+	tests/cpp/test_box \
+	tests/cpp/test_uring \
+	tests/cpp/test_request \
+	tests/cpp/test_channel \
+	tests/cpp/test_processes
+
+tests_cpp_test_error_SOURCES = tests/cpp/test_error.cpp tests/cpp/fixture.hpp
+tests_cpp_test_error_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_error_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_message_SOURCES = tests/cpp/test_message.cpp tests/cpp/fixture.hpp
+tests_cpp_test_message_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_message_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_region_SOURCES = tests/cpp/test_region.cpp tests/cpp/fixture.hpp
+tests_cpp_test_region_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_region_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_pool_SOURCES = tests/cpp/test_pool.cpp tests/cpp/fixture.hpp
+tests_cpp_test_pool_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_pool_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_box_SOURCES = tests/cpp/test_box.cpp tests/cpp/fixture.hpp
+tests_cpp_test_box_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_box_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_uring_SOURCES = tests/cpp/test_uring.cpp tests/cpp/fixture.hpp
+tests_cpp_test_uring_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_uring_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_request_SOURCES = tests/cpp/test_request.cpp tests/cpp/fixture.hpp \
+	tests/cpp/messages.hpp
+tests_cpp_test_request_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_request_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_channel_SOURCES = tests/cpp/test_channel.cpp tests/cpp/fixture.hpp \
+	tests/cpp/messages.hpp
+tests_cpp_test_channel_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_channel_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_processes_SOURCES = tests/cpp/test_processes.cpp tests/cpp/fixture.hpp \
+	tests/cpp/messages.hpp
+tests_cpp_test_processes_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_processes_LDADD = $(cpp_test_ldadd)
 endif

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: Apache-2.0 OR MIT
-about="deliberate faults, each of which the tests must see"
+about="deliberate faults, each of which the crash harness must see"
 budget=240
+packages="patch"
 
 run_group() {
 	run_plain 235 mutants bash "$EVR_TOP/tests/mutants/run.sh"

@@ -14,7 +14,7 @@ mapfile -t ordered < <(find include/evering libevering -name '*.[ch]' | sort)
 # The last comment before the declaration has a line " * name() - what it does".
 report "every function that users call has its comment right above it" "$(
 	"$EVR_TOP/tests/lint/declared.pl" --comments "${headers[@]}" |
-		awk '$2 == "undocumented" { print $1 ": " $3 "()" }'
+		awk '$2 == "undocumented" && $3 !~ /^evri_/ { print $1 ": " $3 "()" }'
 )"
 
 sync_comments() {

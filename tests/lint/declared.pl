@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 #
 # declared.pl [--comments] HEADER...: the functions that the headers offer, one name a
-# line: what is marked EVR_API or EVR_INLINE at the beginning of a line. With --comments
-# lines "HEADER:LINE documented|undocumented NAME"; documented is a function when the
-# last comment before it has a line that begins with "name() -".
+# line: what is marked EVR_API or EVR_INLINE at the beginning of a line. Names in evri_
+# are what inline functions call in the library; users do not.
+# With --comments lines "HEADER:LINE documented|undocumented NAME"; documented is a
+# function when the last comment before it has a line that begins with "name() -".
 use strict;
 use warnings;
 
@@ -14,7 +15,7 @@ for my $file (@ARGV) {
 	local $/;
 	my $text = <$in>;
 	my $marked = qr/^(?:EVR_NODISCARD\s+)?EVR_(?:API|INLINE)\b/m;
-	while ($text =~ /$marked[^;{]*?\b(evr_\w+)\s*\(/g) {
+	while ($text =~ /$marked[^;{]*?\b(evri?_\w+)\s*\(/g) {
 		my ($name, $at) = ($1, $-[0]);
 		if (!$comments) {
 			print "$name\n";

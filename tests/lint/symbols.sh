@@ -13,7 +13,8 @@ library=$EVR_BUILD/.libs/libevering.so.0
 
 mapfile -t headers < <(public_headers)
 tests/lint/declared.pl "${headers[@]}" | sort -u >"$EVR_TMP/declared"
-grep -oE '^[[:space:]]+evr_[a-z0-9_]+;' "$map" | tr -d ';\t ' | sort -u >"$EVR_TMP/mapped"
+grep -oE '^[[:space:]]+evri?_[a-z0-9_]+;' "$map" | tr -d ';\t ' |
+	sort -u >"$EVR_TMP/mapped"
 
 # differences A B: what is in one of two sorted lists
 differences() {

@@ -17,12 +17,32 @@ unit_ldadd = $(evr_core) $(CRITERION_LIBS)
 # One a line, in alphabetical order.
 unit_programs = \
 	tests/unit/test_atomic \
+	tests/unit/test_base \
+	tests/unit/test_block \
+	tests/unit/test_channel \
+	tests/unit/test_contain \
+	tests/unit/test_directory \
 	tests/unit/test_doorbell \
 	tests/unit/test_doorbell_steps \
+	tests/unit/test_dump \
 	tests/unit/test_error \
+	tests/unit/test_evering \
+	tests/unit/test_home \
+	tests/unit/test_layout \
 	tests/unit/test_os \
 	tests/unit/test_os_liveness \
-	tests/unit/test_os_socket
+	tests/unit/test_os_socket \
+	tests/unit/test_participant \
+	tests/unit/test_pool \
+	tests/unit/test_pool_hostile \
+	tests/unit/test_recovery \
+	tests/unit/test_region \
+	tests/unit/test_ring \
+	tests/unit/test_ring_hostile \
+	tests/unit/test_ring_mpmc \
+	tests/unit/test_token \
+	tests/unit/test_uring \
+	tests/unit/test_version
 
 tests_unit_test_atomic_LDADD = $(unit_ldadd)
 tests_unit_test_doorbell_LDADD = $(unit_ldadd)
@@ -32,10 +52,32 @@ tests_unit_test_error_LDADD = $(unit_ldadd)
 tests_unit_test_os_LDADD = $(unit_ldadd)
 tests_unit_test_os_liveness_LDADD = $(unit_ldadd)
 tests_unit_test_os_socket_LDADD = $(unit_ldadd)
+tests_unit_test_base_LDADD = $(unit_ldadd)
+tests_unit_test_block_LDADD = $(unit_ldadd)
+tests_unit_test_channel_LDADD = $(unit_ldadd)
+tests_unit_test_contain_LDADD = $(unit_ldadd)
+tests_unit_test_directory_LDADD = $(unit_ldadd)
+tests_unit_test_dump_LDADD = $(unit_ldadd)
+tests_unit_test_evering_LDADD = $(unit_ldadd)
+tests_unit_test_home_LDADD = $(unit_ldadd)
+tests_unit_test_layout_LDADD = $(unit_ldadd)
+tests_unit_test_participant_LDADD = $(unit_ldadd)
+tests_unit_test_pool_LDADD = $(unit_ldadd)
+tests_unit_test_pool_hostile_LDADD = $(unit_ldadd)
+tests_unit_test_recovery_LDADD = $(unit_ldadd)
+tests_unit_test_region_LDADD = $(unit_ldadd)
+tests_unit_test_ring_LDADD = $(unit_ldadd)
+tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
+tests_unit_test_ring_mpmc_LDADD = $(unit_ldadd)
+tests_unit_test_token_LDADD = $(unit_ldadd)
+tests_unit_test_uring_LDADD = $(unit_ldadd)
+tests_unit_test_version_LDADD = $(unit_ldadd)
 
-unit_stress_programs =
+unit_stress_programs = tests/unit/stress_participant
 
-EXTRA_DIST += tests/unit/common.h
+tests_unit_stress_participant_LDADD = $(unit_ldadd)
+
+EXTRA_DIST += tests/unit/common.h tests/unit/fixture.h
 
 if HAVE_CRITERION
 if STRESS_NUMBERS

@@ -8,19 +8,30 @@
 
 Test(home, the_parts_of_a_slot_word_come_out_as_they_went_in)
 {
-	uint64_t word = evri_home_word(EVR_HOME_OPEN, 0x3abcdef1, 0x89abcdef);
+	uint64_t word = evri_home_word(EVR_HOME_OPEN, 0xabcdef, 0x89abcdef);
 
 	cr_assert_eq(evri_home_word_state(word), EVR_HOME_OPEN);
-	cr_assert_eq(evri_home_word_session(word), 0x3abcdef1);
+	cr_assert_eq(evri_home_word_session(word), 0xabcdef);
 	cr_assert_eq((uint32_t)word, 0x89abcdef);
 }
 
-Test(home, a_session_wraps_after_30_bits_and_leaves_the_state_alone)
+Test(home, a_session_wraps_after_24_bits_and_leaves_the_state_alone)
 {
 	uint64_t word = evri_home_word(EVR_HOME_FREE, EVR_HOME_SESSION_MASK + 1, 5);
 
 	cr_assert_eq(evri_home_word_session(word), 0);
 	cr_assert_eq(evri_home_word_state(word), EVR_HOME_FREE);
+}
+
+Test(home, attempts_and_session_share_a_word_and_attempts_stop_at_their_maximum)
+{
+	uint32_t delivery = evri_delivery(0xabcdef, 7);
+
+	cr_assert_eq(evri_delivery_session(delivery), 0xabcdef);
+	cr_assert_eq(evri_delivery_attempts(delivery), 7);
+	delivery = evri_delivery(EVR_HOME_SESSION_MASK, EVR_ATTEMPTS_MAX + 1);
+	cr_assert_eq(evri_delivery_session(delivery), EVR_HOME_SESSION_MASK);
+	cr_assert_eq(evri_delivery_attempts(delivery), EVR_ATTEMPTS_MAX);
 }
 
 Test(home, fresh_memory_is_no_home)

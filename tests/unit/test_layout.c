@@ -137,7 +137,9 @@ Test(layout, every_byte_of_a_pool_header_is_where_it_was)
 		FIELD(evr_pool_shared, chunks_count, 16, 4),
 		FIELD(evr_pool_shared, blocks_count, 20, 4),
 		FIELD(evr_pool_shared, bitmap_offset, 24, 8),
-		FIELD(evr_pool_shared, reserved, 32, 32),
+		FIELD(evr_pool_shared, batch_count, 32, 4),
+		FIELD(evr_pool_shared, reserved32, 36, 4),
+		FIELD(evr_pool_shared, reserved, 40, 24),
 		FIELD(evr_pool_shared, classes, 64, 512),
 	};
 
@@ -153,10 +155,10 @@ Test(layout, every_byte_of_a_block_prefix_is_where_it_was)
 		FIELD(evr_block_shared, word, 0, 8),
 		FIELD(evr_block_shared, home, 8, 8),
 		FIELD(evr_block_shared, operation, 16, 8),
-		FIELD(evr_block_shared, session, 24, 4),
+		FIELD(evr_block_shared, delivery, 24, 4),
 		FIELD(evr_block_shared, status, 28, 4),
-		FIELD(evr_block_shared, length_bytes, 32, 4),
-		FIELD(evr_block_shared, attempts, 36, 4),
+		FIELD(evr_block_shared, request_bytes, 32, 4),
+		FIELD(evr_block_shared, response_bytes, 36, 4),
 		FIELD(evr_block_shared, contents, 40, 24),
 	};
 

@@ -13,7 +13,7 @@ static struct evr_participant_info info_of(const struct evr_region *region, uint
 	uint32_t i;
 
 	for (i = 0; i < evr_participant_records(region); i++) {
-		MUST(evr_participant_info(region, i, &info));
+		MUST(evr_participant_get(region, i, &info));
 		if (info.number == number)
 			return info;
 	}
@@ -58,11 +58,11 @@ Test(participant, a_region_has_as_many_records_as_it_was_created_with)
 
 	MUST(evr_region_create(&options, &region));
 	cr_assert_eq(evr_participant_records(region), 7);
-	MUST(evr_participant_info(region, 6, &info));
+	MUST(evr_participant_get(region, 6, &info));
 	cr_assert_eq(info.state, EVR_PARTICIPANT_FREE);
 	memset(&info, 0x5a, sizeof(info));
-	FAILS(-EINVAL, evr_participant_info(region, 7, &info));
-	FAILS(-EINVAL, evr_participant_info(region, UINT32_MAX, &info));
+	FAILS(-EINVAL, evr_participant_get(region, 7, &info));
+	FAILS(-EINVAL, evr_participant_get(region, UINT32_MAX, &info));
 	cr_assert_eq(info.state, 0x5a5a5a5a, "the result was touched");
 	evr_region_detach(region);
 }
@@ -262,7 +262,7 @@ Test(participant, a_record_full_of_garbage_is_told_and_harms_nobody)
 	records = (struct evr_participant_shared *)((char *)raw + raw->participants_offset);
 	for (i = 1; i < raw->participants_count; i++)
 		memset(&records[i], (int)i, sizeof(records[i]));
-	MUST(evr_participant_info(peer.region, 5, &info));
+	MUST(evr_participant_get(peer.region, 5, &info));
 	cr_assert_geq(evr_participant_find_dead(peer.region), 0);
 	(void)evr_recover(&peer.agent, NULL);
 	peer_close(&peer);

@@ -525,7 +525,7 @@ Test(region, a_forked_child_that_leaves_does_not_leave_for_its_parent)
 
 	child_succeeds(start_child(detach_inherited, region));
 	cr_assert_eq(evr_participant_find_dead(region), 0);
-	MUST(evr_participant_info(region, 0, &info));
+	MUST(evr_participant_get(region, 0, &info));
 	cr_assert_eq(info.state, EVR_PARTICIPANT_ALIVE);
 	MUST(attach_to(evr_region_fd(region)));
 	evr_region_detach(region);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#ifndef EVERING_EVERING_HPP
+#define EVERING_EVERING_HPP
+
+/**
+ * evering.hpp - all of the C++ face, and a tour.
+ *
+ *	region, pool, agent           memory, its blocks, a thread's working set
+ *	message                       what may be sent            message.hpp
+ *	shm_box, shm_token            values with an owner        box.hpp
+ *	request, received, completion a request on its way        request.hpp
+ *	channel<T, U>                 a uring with types          channel.hpp
+ *	submitter, completer          its two ends                channel.hpp
+ *	recover()                     what the dead held          recovery.hpp
+ *
+ * One process makes it all, and hands the region's descriptor over:
+ *
+ *	auto region = evering::region::create({.bytes = 1 << 20});
+ *	auto pool = evering::pool::create(region, {{64, 128}});
+ *	evering::agent agent(pool);
+ *	auto channel = evering::channel<ask, answer>::create(pool);
+ *	evering::submitter submitter(channel, agent);
+ *
+ *	auto request = submitter.prepare(ask{6, 7});
+ *	submitter.submit(std::move(request));
+ *	auto done = submitter.reap();
+ *	use(done->response());
+ *
+ * Another attaches to it, and serves:
+ *
+ *	auto region = evering::region::attach(fd);
+ *	auto pool = evering::pool::open(region);
+ *	evering::agent agent(pool);
+ *	auto channel = evering::channel<ask, answer>::open(pool);
+ *	evering::completer completer(channel, agent);
+ *
+ *	while (auto received = completer.receive()) {
+ *		auto [a, b] = received->request();
+ *		received->complete(0, answer{a * b});
+ *	}
+ *
+ * Each object ends before those it was made from: declared in this order, they do. It is
+ * a face: the data path is the C functions' inline code, and get() leads back to them.
+ */
+
+#include <evering/box.hpp>
+#include <evering/channel.hpp>
+#include <evering/deadline.hpp>
+#include <evering/error.hpp>
+#include <evering/evering.h>
+#include <evering/message.hpp>
+#include <evering/pool.hpp>
+#include <evering/recovery.hpp>
+#include <evering/region.hpp>
+#include <evering/request.hpp>
+#include <evering/uring.hpp>
+
+#endif

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#ifndef EVERING_POOL_HPP
+#define EVERING_POOL_HPP
+
+/**
+ * pool.hpp - the blocks of a region, the threads' working sets, and a block with an
+ * owner.
+ *
+ * pool and agent end before the region does, blocks before the agent they came from.
+ */
+
+#include <evering/error.hpp>
+#include <evering/handle.hpp>
+#include <evering/pool.h>
+#include <evering/region.hpp>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <new>
+#include <span>
+#include <system_error>
+#include <utility>
+
+namespace evering
+{
+
+/** A class to be created: {payload bytes, a multiple of 64; number of blocks}. */
+using pool_class = evr_pool_class;
+
+/** How to create a pool; see struct evr_pool_options. */
+struct pool_options {
+	bool untracked = false; /* alloc and free are cheaper, misuse goes unseen */
+	std::uint32_t batch_count = 0; /* 0: the default */
+};
+
+/**
+ * pool - this process's view of the region's pool. Move-only.
+ *
+ * Threads: any number may use one pool, each through an agent of its own.
+ */
+class pool
+{
+public:
+	pool() noexcept = default;
+
+	/**
+	 * create() - makes the region's pool, its classes by ascending payload.
+	 * Throws as evr_pool_create() fails.
+	 */
+	static pool create(const region &in, std::span<const pool_class> classes,
+			   const pool_options &options = {})
+	{
+		std::error_code error;
+		pool made = create(in, classes, options, error);
+		detail::throw_with_detail_if(error, "evering::pool::create");
+		return made;
+	}
+
+	static pool create(const region &in, std::initializer_list<pool_class> classes,
+			   const pool_options &options = {})
+	{
+		return create(in, std::span(classes.begin(), classes.size()), options);
+	}
+
+	static pool create(const region &in, std::span<const pool_class> classes,
+			   const pool_options &options, std::error_code &error) noexcept
+	{
+		evr_pool_options wanted = {};
+		wanted.size = sizeof(wanted);
+		wanted.classes = classes.data();
+		/* Too many are too many: do not let them wrap into a few. */
+		wanted.classes_count = classes.size() > EVR_POOL_CLASSES_MAX ?
+					       EVR_POOL_CLASSES_MAX + 1 :
+					       static_cast<std::uint32_t>(classes.size());
+		wanted.flags = options.untracked ? EVR_POOL_UNTRACKED : 0;
+		wanted.batch_count = options.batch_count;
+
+		evr_pool *made = nullptr;
+		error = to_error_code(evr_pool_create(in.get(), &wanted, &made));
+		return pool(made);
+	}
+
+	/** open() - the pool that the region has. Throws as evr_pool_open() fails. */
+	static pool open(const region &in)
+	{
+		std::error_code error;
+		pool found = open(in, error);
+		detail::throw_with_detail_if(error, "evering::pool::open");
+		return found;
+	}
+
+	static pool open(const region &in, std::error_code &error) noexcept
+	{
+		evr_pool *found = nullptr;
+		error = to_error_code(evr_pool_open(in.get(), &found));
+		return pool(found);
+	}
+
+	/** blocks() - how many there are, of all classes. */
+	std::uint32_t blocks() const noexcept
+	{
+		return evr_pool_blocks(get());
+	}
+
+	/** free_count() - blocks that are free, those in agents' magazines not counted.
+	 * */
+	std::uint32_t free_count() const noexcept
+	{
+		return evr_pool_free_count(get());
+	}
+
+	/** payload_max() - payload bytes of the largest class. */
+	std::uint64_t payload_max() const noexcept
+	{
+		return evr_pool_payload_max(get());
+	}
+
+	/** get() - for the C functions; still owned by this object. */
+	evr_pool *get() const noexcept
+	{
+		return handle_.get();
+	}
+
+	explicit operator bool() const noexcept
+	{
+		return handle_ != nullptr;
+	}
+
+private:
+	explicit pool(evr_pool *view) noexcept : handle_(view)
+	{
+	}
+
+	detail::handle<evr_pool, evr_pool_close> handle_;
+};
+
+/**
+ * agent - one thread's working set. Move-only; what points to it stays valid when it
+ * moves.
+ *
+ * Threads: each has its own; one at a time uses it, and all that was made with it
+ * (blocks, boxes, submitters, completers).
+ */
+class agent
+{
+public:
+	agent() noexcept = default;
+
+	/** Throws as evr_agent_open() fails. */
+	explicit agent(const pool &from)
+	{
+		std::error_code error;
+		*this = agent(from, error);
+		detail::throw_with_detail_if(error, "evering::agent");
+	}
+
+	agent(const pool &from, std::error_code &error) noexcept
+	{
+		auto *opened = new (std::nothrow) evr_agent();
+		int result = opened ? evr_agent_open(from.get(), opened) : -ENOMEM;
+		if (result < 0)
+			delete opened;
+		else
+			handle_.reset(opened);
+		error = to_error_code(result);
+	}
+
+	/** flush() - gives the blocks in its magazines back to everybody. */
+	void flush() noexcept
+	{
+		evr_agent_flush(get());
+	}
+
+	/** get() - for the C functions; still owned by this object. */
+	evr_agent *get() const noexcept
+	{
+		return handle_.get();
+	}
+
+	explicit operator bool() const noexcept
+	{
+		return handle_ != nullptr;
+	}
+
+private:
+	static void close(evr_agent *opened) noexcept
+	{
+		evr_agent_close(opened);
+		delete opened;
+	}
+
+	detail::handle<evr_agent, &agent::close> handle_;
+};
+
+/**
+ * block - owns a block: frees it, and what it contains, in the destructor. Move-only.
+ *
+ * For bytes; box.hpp owns values. It may be empty, as a std::unique_ptr may.
+ *
+ * Death: a block whose owner dies is freed by recovery.
+ * Threads: its agent's.
+ */
+class block
+{
+public:
+	block() noexcept = default;
+
+	/** alloc() - a block of at least so many bytes. Throws as evr_block_alloc()
+	 * fails. */
+	static block alloc(agent &from, std::uint64_t bytes)
+	{
+		std::error_code error;
+		block taken = alloc(from, bytes, error);
+		detail::throw_if(error, "evering::block::alloc");
+		return taken;
+	}
+
+	static block
+	alloc(agent &from, std::uint64_t bytes, std::error_code &error) noexcept
+	{
+		evr_block taken = {};
+		int result = evr_block_alloc(from.get(), bytes, &taken);
+		error = to_error_code(result);
+		return result < 0 ? block() : block(from.get(), taken);
+	}
+
+	/** try_alloc() - as alloc(), but empty when the class has no free block. */
+	static block try_alloc(agent &from, std::uint64_t bytes)
+	{
+		std::error_code error;
+		block taken = alloc(from, bytes, error);
+		if (error != std::errc::no_space_on_device)
+			detail::throw_if(error, "evering::block::try_alloc");
+		return taken;
+	}
+
+	/** adopt() - becomes the owner of what a C function gave this participant. */
+	static block adopt(evr_agent *from, const evr_block &owned) noexcept
+	{
+		return block(from, owned);
+	}
+
+	block(block &&other) noexcept
+	    : agent_(std::exchange(other.agent_, nullptr)),
+	      block_(std::exchange(other.block_, {}))
+	{
+	}
+
+	block &operator=(block &&other) noexcept
+	{
+		if (this != &other) {
+			reset();
+			agent_ = std::exchange(other.agent_, nullptr);
+			block_ = std::exchange(other.block_, {});
+		}
+		return *this;
+	}
+
+	~block()
+	{
+		reset();
+	}
+
+	/** reset() - frees it now. */
+	void reset() noexcept
+	{
+		if (agent_)
+			evr_block_free(std::exchange(agent_, nullptr),
+				       std::exchange(block_, {}).token);
+	}
+
+	/** release() - owns nothing from here on; the caller sees to the block. */
+	evr_block release() noexcept
+	{
+		agent_ = nullptr;
+		return std::exchange(block_, {});
+	}
+
+	/** payload() - its memory, aligned to 64 bytes; not cleared. */
+	std::span<std::byte> payload() const noexcept
+	{
+		return {static_cast<std::byte *>(block_.payload), block_.payload_bytes};
+	}
+
+	/**
+	 * contain() - puts another block into this one, to travel with it.
+	 * On failure (see evr_block_contain()) the other stays the caller's.
+	 *
+	 * Return: the place, 0 to EVR_BLOCK_CONTENTS_MAX - 1.
+	 */
+	std::uint32_t contain(block &&content)
+	{
+		std::error_code error;
+		std::uint32_t place = contain(std::move(content), error);
+		detail::throw_if(error, "evering::block::contain");
+		return place;
+	}
+
+	std::uint32_t contain(block &&content, std::error_code &error) noexcept
+	{
+		int place = evr_block_contain(agent_, token(), content.token());
+		error = to_error_code(place);
+		if (place < 0)
+			return 0;
+		content.release();
+		return static_cast<std::uint32_t>(place);
+	}
+
+	/** take_out() - a content, as a block of its own again. See evr_block_take_out().
+	 * */
+	block take_out(std::uint32_t place)
+	{
+		std::error_code error;
+		block content = take_out(place, error);
+		detail::throw_if(error, "evering::block::take_out");
+		return content;
+	}
+
+	block take_out(std::uint32_t place, std::error_code &error) noexcept
+	{
+		evr_block content = {};
+		int result = evr_block_take_out(agent_, token(), place, &content);
+		error = to_error_code(result);
+		return result < 0 ? block() : block(agent_, content);
+	}
+
+	/** token() - its name, for the C functions; still owned by this object. When
+	 * empty, a token that they refuse. */
+	evr_token token() const noexcept
+	{
+		return block_.token;
+	}
+
+	/** get() - its handle, for the C functions; still owned by this object. */
+	const evr_block &get() const noexcept
+	{
+		return block_;
+	}
+
+	/** owner() - the agent it goes back through; NULL when empty. */
+	evr_agent *owner() const noexcept
+	{
+		return agent_;
+	}
+
+	explicit operator bool() const noexcept
+	{
+		return agent_ != nullptr;
+	}
+
+private:
+	block(evr_agent *from, const evr_block &owned) noexcept
+	    : agent_(from), block_(owned)
+	{
+	}
+
+	evr_agent *agent_ = nullptr;
+	evr_block block_ = {};
+};
+
+} // namespace evering
+
+#endif
