@@ -176,8 +176,8 @@ static int contend(struct evr_region *region, const struct evri_object *object,
 {
 	struct evri_directory_entry *entry = &region->directory[i];
 
-	/* An entry takes five steps in its life and some more if it is taken over; one that
-	 * changes more often while we look is scribbled on. */
+	/* An entry takes five steps in its life and some more if it is taken over; one
+	 * that changes more often while we look is scribbled on. */
 	for (int tries = 0; tries < CONTEND_TRIES_MAX; tries++) {
 		/* SYNC directory/name (seq_cst), pairs with the compare-and-swap to NAMED
 		 * in evri_directory_publish() by another: of two that name their object

@@ -237,8 +237,8 @@ static const struct evri_uring *find_home(const struct evri_uring *urings,
 	return NULL;
 }
 
-/* The return ring is recovery's own; the completion ring helps out when former submitters'
- * late answers fill it. */
+/* The return ring is recovery's own; the completion ring helps out when former
+ * submitters' late answers fill it. */
 static int post(const struct evri_uring *uring, uint32_t slot, uint64_t wire)
 {
 	static const enum evri_home_ring order[] = { EVRI_HOME_RETURNS,

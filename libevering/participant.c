@@ -194,10 +194,11 @@ int evr_participant_get(const struct evr_region *region, uint32_t record,
 
 /* ---- agents ---- */
 
-/* May this agent be taken? One that is free; or, when @dead_too, one of a dead participant
- * that was in the middle of nothing, so that recovery has nothing to read in it. */
-static bool may_take(const struct evr_region *region, const struct evr_agent_shared *agent,
-		     uint64_t word, bool dead_too)
+/* May this agent be taken? One that is free; or, when @dead_too, one of a dead
+ * participant that was in the middle of nothing, so that recovery has nothing to read in
+ * it. */
+static bool may_take(const struct evr_region *region,
+		     const struct evr_agent_shared *agent, uint64_t word, bool dead_too)
 {
 	uint32_t record = (uint32_t)(word >> 32) & 0xffffffU;
 
@@ -217,7 +218,8 @@ static bool may_take(const struct evr_region *region, const struct evr_agent_sha
 
 static struct evr_agent_shared *take_agent(struct evr_region *region, bool dead_too)
 {
-	uint64_t claimed = evr_agent_word(EVR_AGENT_CLAIMED, region->record, region->number);
+	uint64_t claimed =
+		evr_agent_word(EVR_AGENT_CLAIMED, region->record, region->number);
 	uint64_t used = evr_agent_word(EVR_AGENT_USED, region->record, region->number);
 
 	for (uint32_t i = 0; i < region->agents_count; i++) {

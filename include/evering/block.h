@@ -71,8 +71,10 @@ EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, home) == 8, "shared layout")
 EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, operation) == 16, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, delivery) == 24, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, status) == 28, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, request_bytes) == 32, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, response_bytes) == 36, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, request_bytes) == 32,
+		  "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, response_bytes) == 36,
+		  "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, contents) == 40, "shared layout");
 
 /**

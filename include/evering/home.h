@@ -11,9 +11,9 @@
  * pushes it on the home's completion ring; recovery, in the place of a dead completer, on
  * the home's return ring.
  *
- * The slot word is {state 2 | 0 : 6 | session 24 | attach number 32}. A home that nobody has is
- * FREE and both its rings are closed; opening it starts a new session and opens the
- * rings; leaving it, or recovery after a death, closes and drains them and makes it
+ * The slot word is {state 2 | 0 : 6 | session 24 | attach number 32}. A home that nobody
+ * has is FREE and both its rings are closed; opening it starts a new session and opens
+ * the rings; leaving it, or recovery after a death, closes and drains them and makes it
  * FREE. Nothing is ever initialised twice: laps and sessions go on counting.
  *
  * This header is layout, shared by recovery and by uring.h; there is nothing to call.
@@ -35,7 +35,7 @@ enum evr_home_state {
 
 /** A home; its completion ring and return ring follow. */
 struct EVR_CACHE_ALIGNED evr_home_shared {
-	struct evr_atomic_u64 word; /* {state 2 | 0 : 6 | session 24 | attach number 32} */
+	struct evr_atomic_u64 word; /* whose it is, and which session */
 	uint64_t reserved[7];
 	struct evr_doorbell_shared bell; /* its submitter sleeps here */
 };
