@@ -41,6 +41,7 @@ unit_programs = \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_mpmc \
 	tests/unit/test_token \
+	tests/unit/test_turnover \
 	tests/unit/test_uring \
 	tests/unit/test_version
 
@@ -70,6 +71,7 @@ tests_unit_test_ring_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_ring_mpmc_LDADD = $(unit_ldadd)
 tests_unit_test_token_LDADD = $(unit_ldadd)
+tests_unit_test_turnover_LDADD = $(unit_ldadd)
 tests_unit_test_uring_LDADD = $(unit_ldadd)
 tests_unit_test_version_LDADD = $(unit_ldadd)
 
