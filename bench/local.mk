@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 #
-# The measurements. The program stands in EXTRA_PROGRAMS: bench/run builds it when it wants
-# it, "make" and "make check" do not. bench/run also says where DPDK is; without it, the
-# peer is left out.
+# The measurements. The program stands in EXTRA_PROGRAMS: bench/run builds it when it
+# wants it, "make" and "make check" do not. bench/run also says where DPDK is; without
+# it, the peer is left out.
 
 EXTRA_PROGRAMS += bench/evr-bench
 
@@ -30,19 +30,22 @@ EVR_BENCH_RTE_LIBS =
 bench_evr_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir) $(EVR_BENCH_RTE_CPPFLAGS)
 bench_evr_bench_LDADD = $(evr_lib) $(EVR_BENCH_RTE_LIBS)
 
-# Variants: our ring with something left out, to see what that costs. Each is a copy of the
-# header in which one line is changed; the copy must differ, or the variant is ours itself.
+# Variants: our ring with something left out, to see what that costs. Each is a copy of
+# the header with one line changed. A copy that does not differ would be ours itself.
 ring_mpmc_h = $(top_srcdir)/include/evering/ring_mpmc.h
+make_variant = >$@.tmp && ! cmp -s $(ring_mpmc_h) $@.tmp && mv $@.tmp $@
+take_unmarked = *ret_index = (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS), \
+	*ret_word = owned, 0
 bench_variants = bench/ring_mpmc_no_mark.h bench/ring_mpmc_no_intent_clear.h
 CLEANFILES += $(bench_variants)
 
 bench/ring_mpmc_no_mark.h: $(ring_mpmc_h) bench/$(am__dirstamp)
-	$(AM_V_GEN)sed 's/error = evri_ring_mark(.*);/error = (*ret_index = (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS), *ret_word = owned, 0);/' \
-		$(ring_mpmc_h) >$@.tmp && ! cmp -s $(ring_mpmc_h) $@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)sed 's/error = evri_ring_mark(.*);/error = ($(take_unmarked));/' \
+		$(ring_mpmc_h) $(make_variant)
 
 bench/ring_mpmc_no_intent_clear.h: $(ring_mpmc_h) bench/$(am__dirstamp)
 	$(AM_V_GEN)sed '/evr_store_release_u64(intent, 0);/d' \
-		$(ring_mpmc_h) >$@.tmp && ! cmp -s $(ring_mpmc_h) $@.tmp && mv $@.tmp $@
+		$(ring_mpmc_h) $(make_variant)
 
 bench/evr_bench-ring_no_mark.$(OBJEXT): bench/ring_mpmc_no_mark.h
 bench/evr_bench-ring_no_intent_clear.$(OBJEXT): bench/ring_mpmc_no_intent_clear.h
