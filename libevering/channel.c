@@ -313,6 +313,7 @@ int evr_completer_try_receive(struct evr_completer *completer, struct evr_reques
 	uint64_t homeless_left = completer->submissions.mask + 1;
 
 	for (;;) {
+		const struct evr_ring_mpmc *likely;
 		struct evr_block_shared *block;
 		uint64_t word;
 		uint32_t index, slot;
@@ -321,6 +322,10 @@ int evr_completer_try_receive(struct evr_completer *completer, struct evr_reques
 
 		if (error < 0)
 			return error;
+		/* Where the answer will go stands in the prefix, which is still on its
+		 * way to us; a guess lets both lines travel at the same time. */
+		likely = &completer->homes[completer->likely_slot];
+		evri_prefetch_write(&likely->slots[likely->tail & likely->mask]);
 		block = evri_block_at(agent, index);
 		if (EVR_LIKELY(evr_block_word_state(word) == EVR_BLOCK_REQ &&
 			       home_lives(completer, block, &slot))) {
@@ -333,6 +338,7 @@ int evr_completer_try_receive(struct evr_completer *completer, struct evr_reques
 						    (uint32_t)ret->block.payload_bytes;
 			ret->attempts = evri_delivery_attempts(
 				evr_plain_load_u32(&block->delivery));
+			completer->likely_slot = slot;
 			return 0;
 		}
 		drop_request(agent, index, block, word);

@@ -36,6 +36,7 @@ struct evr_completer {
 	struct evr_agent *agent;
 	struct evr_ring_mpmc submissions;
 	struct evr_ring_mpmc *homes; /* each home's completion ring */
+	uint32_t likely_slot;        /* the last request's home: a guess at the next */
 	struct evri_wait wait;
 };
 

@@ -89,8 +89,8 @@ static uint32_t tell_participants_trouble(struct text *text, const struct evri_d
 		if (who->life == EVRI_DUMP_STOPPED) {
 			say(text,
 			    "  ! participant %u (pid %" PRId64
-			    ") is stopped, with %u requests"
-			    " and %u other blocks in hand: kill -CONT %" PRId64 "\n",
+			    ") is stopped; in its hands: "
+			    "requests %u, other blocks %u: kill -CONT %" PRId64 "\n",
 			    who->number, who->pid, who->requests,
 			    held_by(who) - who->requests, who->pid);
 			told++;

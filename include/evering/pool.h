@@ -96,10 +96,10 @@ struct evr_pool_class {
  * @size:          sizeof(struct evr_pool_options).
  * @classes:       the classes, their payload sizes ascending. Required.
  * @classes_count: 1 to EVR_POOL_CLASSES_MAX.
- * @flags:         EVR_POOL_UNTRACKED: a block's word is left alone by alloc and free, so
- *                 that a pair of them costs less, and double free, use after free and a
- *                 token's use after free are not noticed any more. Crash recovery is the
- *                 same.
+ * @flags:         EVR_POOL_UNTRACKED: a block's word is left alone by alloc and free.
+ *                 Double free, use after free and a token's use after free are not
+ *                 noticed then; crash recovery is the same. What that gains in a
+ *                 hand-off, and does not gain elsewhere: bench/README.md.
  * @batch_count:   how many blocks move between a magazine and the bitmap at once; at most
  *                 EVR_MAGAZINE_BATCH_MAX; 0: 32, fewer for classes with few blocks.
  */
@@ -348,10 +348,15 @@ EVR_INLINE int evr_block_alloc(struct evr_agent *agent, uint64_t bytes,
 	struct evr_block_shared *block = evri_block_at(agent, index);
 	uint64_t word = evr_load_relaxed_u64(&block->word);
 
-	/* The next ones' prefixes: written at their alloc, so fetched for writing now. */
-	if (EVR_LIKELY(magazine->count >= 4))
-		evri_prefetch_write(
-			evri_block_at(agent, magazine->index[magazine->count - 4]));
+	/* One of the next: its prefix is written at its alloc, its payload right after.
+	 */
+	if (EVR_LIKELY(magazine->count >= 4)) {
+		struct evr_block_shared *soon =
+			evri_block_at(agent, magazine->index[magazine->count - 4]);
+
+		evri_prefetch_write(soon);
+		evri_prefetch_write(evri_block_payload(soon));
+	}
 
 	if (EVR_LIKELY(!(agent->flags & EVR_POOL_UNTRACKED))) {
 		uint64_t generation = evr_block_word_generation(word);

@@ -132,6 +132,8 @@ EVRI_INLINE void evri_ring_mpmc_raise_hint(struct evr_atomic_u64 *hint, uint64_t
 EVRI_INLINE int evri_ring_mpmc_push(struct evr_ring_mpmc *ring, uint64_t wire)
 {
 	struct evr_atomic_u64 *hint = &ring->shared->tail_hint;
+	/* Most likely this one. Read first and swapped then, it would travel twice. */
+	evri_prefetch_write(&ring->slots[ring->tail & ring->mask]);
 	uint64_t tail = evri_ring_mpmc_hint(ring, hint, 1, ring->tail);
 	uint64_t steps_left = evri_ring_walk_max(ring);
 	bool odd = false;
@@ -228,6 +230,30 @@ EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire, bool owne
 	return 0;
 }
 
+#define EVRI_RING_LINE_SLOTS (EVR_CACHE_LINE_BYTES / 8)
+
+/* The slots behind @slot came in the same cache line: start fetching their blocks now,
+ * all at once, instead of one at each pop. (A ring of less than a line has zeros behind
+ * it, which are a FULL of no lap.) */
+EVRI_INLINE void evri_ring_mpmc_look_ahead(const struct evr_agent *agent,
+					   const struct evr_atomic_u64 *slot,
+					   uint64_t lap)
+{
+	for (uint32_t i = 1; i < EVRI_RING_LINE_SLOTS; i++) {
+		uint64_t word = evr_load_relaxed_u64(slot + i);
+		const struct evr_block_shared *block;
+
+		if (evri_slot_ahead(word, lap) != 1)
+			break;
+		block = evri_block_at(agent, (uint32_t)((word & EVR_TOKEN_WIRE_MASK) >>
+							EVR_TOKEN_GENERATION_BITS));
+		if (EVR_UNLIKELY(!block))
+			break;
+		evri_prefetch_write(block);
+		evri_prefetch_read(block + 1);
+	}
+}
+
 /*
  * Takes the token at the head and marks its block.
  *
@@ -297,6 +323,8 @@ judge:;
 				agent, (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS));
 			if (EVR_LIKELY(block))
 				evri_prefetch_write(block);
+			if (head % EVRI_RING_LINE_SLOTS == 0)
+				evri_ring_mpmc_look_ahead(agent, slot, lap);
 			/* SYNC ring/slot (release), pairs with the loads in
 			 * evri_ring_mpmc_push() and in recovery's snapshot: whoever sees
 			 * the slot empty sees the intent. */
