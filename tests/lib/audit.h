@@ -52,7 +52,8 @@ AUDIT_UNUSED static void *audit_map(int fd, uint64_t *ret_bytes)
 
 	if (fstat(fd, &status) < 0)
 		return NULL;
-	base = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	base = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    0);
 	if (base == MAP_FAILED)
 		return NULL;
 	*ret_bytes = (uint64_t)status.st_size;

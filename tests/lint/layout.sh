@@ -67,8 +67,8 @@ report "the rows of each structure follow one another without a gap" "$(
 static void compare(const char *what, unsigned long long here, unsigned long long told)
 {
 	if (here != told)
-		printf("%s: %llu (%#llx) in the headers, %llu (%#llx) on the page\n", what,
-		       here, here, told, told);
+		printf("%s: in the headers %llu (%#llx), on the page %llu (%#llx)\n",
+		       what, here, here, told, told);
 }
 
 int main(void)
@@ -77,13 +77,14 @@ C
 	awk '$1 == "struct" {
 		     s = $2
 		     printf "compare(\"sizeof %s\", sizeof(struct %s), %s);\n", s, s, $3
-		     printf "compare(\"alignof %s\", _Alignof(struct %s), %s);\n", s, s, $4
+		     printf "compare(\"alignof %s\", _Alignof(struct %s), %s);\n",
+			     s, s, $4
 	     }
 	     $1 == "field" {
 		     printf "compare(\"%s.%s\", offsetof(struct %s, %s), %s);\n",
 			     s, $2, s, $2, $3
-		     printf "compare(\"bytes of %s.%s\", sizeof(((struct %s *)0)->%s), %s);\n",
-			     s, $2, s, $2, $4
+		     printf "compare(\"bytes of %s.%s\", ", s, $2
+		     printf "sizeof(((struct %s *)0)->%s), %s);\n", s, $2, $4
 	     }
 	     $1 == "expression" {
 		     text = $0

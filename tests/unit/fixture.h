@@ -97,6 +97,22 @@ UNUSED static struct peer pool_peer(void)
 	return pool_peer_with(&options);
 }
 
+/* Attaches and leaves; the error otherwise. Nothing may be left behind or touched. */
+UNUSED static int attach_to(int fd)
+{
+	struct evr_region *untouched = (struct evr_region *)0x5a5a;
+	struct evr_region *region = untouched;
+	int before = open_descriptors();
+	int error = evr_region_attach(fd, &region);
+
+	if (error == 0)
+		evr_region_detach(region);
+	else
+		cr_assert_eq(region, untouched, "the result was touched");
+	cr_assert_eq(open_descriptors(), before, "a descriptor was left behind");
+	return error;
+}
+
 /* All of it: agent and uring too. @uring: NULL for defaults. The agent may not move, so
  * the peer is the caller's. */
 UNUSED static void peer_create(struct peer *peer, const struct evr_uring_options *uring)
@@ -164,7 +180,8 @@ UNUSED static void child_succeeds(pid_t child)
 	int status = -1;
 
 	cr_assert_eq(waitpid(child, &status, 0), child);
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child status %#x", status);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child status %#x",
+		  status);
 }
 
 /* A participant that does @act and is then killed, holding what it holds. */
@@ -191,7 +208,8 @@ UNUSED static void *find_object(struct evr_region_shared *base, uint64_t magic)
 	uint64_t offset = 0;
 	void *object = audit_find(base, base->bytes, magic, &offset);
 
-	cr_assert_neq(object, NULL, "no object with magic %#llx", (unsigned long long)magic);
+	cr_assert_neq(object, NULL, "no object with magic %#llx",
+		      (unsigned long long)magic);
 	return object;
 }
 

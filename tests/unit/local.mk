@@ -36,7 +36,9 @@ unit_programs = \
 	tests/unit/test_pool \
 	tests/unit/test_pool_hostile \
 	tests/unit/test_recovery \
+	tests/unit/test_recovery_channel \
 	tests/unit/test_region \
+	tests/unit/test_region_attach \
 	tests/unit/test_ring \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_mpmc \
@@ -66,7 +68,9 @@ tests_unit_test_participant_LDADD = $(unit_ldadd)
 tests_unit_test_pool_LDADD = $(unit_ldadd)
 tests_unit_test_pool_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_recovery_LDADD = $(unit_ldadd)
+tests_unit_test_recovery_channel_LDADD = $(unit_ldadd)
 tests_unit_test_region_LDADD = $(unit_ldadd)
+tests_unit_test_region_attach_LDADD = $(unit_ldadd)
 tests_unit_test_ring_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_ring_mpmc_LDADD = $(unit_ldadd)
@@ -79,7 +83,7 @@ unit_stress_programs = tests/unit/stress_participant
 
 tests_unit_stress_participant_LDADD = $(unit_ldadd)
 
-EXTRA_DIST += tests/unit/common.h tests/unit/fixture.h
+EXTRA_DIST += tests/unit/common.h tests/unit/fixture.h tests/unit/scene.h
 
 if HAVE_CRITERION
 if STRESS_NUMBERS

@@ -75,7 +75,8 @@ static void hold_one(struct peer *peer, void *argument)
 	CHILD_MUST(evr_block_alloc(&peer->agent, 64, &block) == 0);
 }
 
-Test(stress_participant, the_dead_are_recovered_when_the_numbers_are_used_up, .timeout = 20)
+Test(stress_participant, the_dead_are_recovered_when_the_numbers_are_used_up,
+     .timeout = 20)
 {
 	struct peer peer;
 	int i;

@@ -33,7 +33,8 @@ static struct EVR_CACHE_ALIGNED {
 Test(base, what_is_cache_aligned_shares_its_line_with_nobody)
 {
 	cr_assert_eq((uintptr_t)&neighbours[0] % EVR_CACHE_LINE_BYTES, 0);
-	cr_assert_eq((char *)&neighbours[1] - (char *)&neighbours[0], EVR_CACHE_LINE_BYTES);
+	cr_assert_eq((char *)&neighbours[1] - (char *)&neighbours[0],
+		     EVR_CACHE_LINE_BYTES);
 }
 
 EVR_INLINE int declared_inline(int value)

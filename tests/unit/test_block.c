@@ -47,9 +47,10 @@ Test(block, the_prefix_is_one_cache_line_and_the_payload_is_aligned_to_the_next)
 	peer_create(&peer, NULL);
 	block = must_alloc(&peer.agent, 64);
 	cr_assert_eq((uintptr_t)block.payload % EVR_CACHE_LINE_BYTES, 0);
-	cr_assert_eq((char *)block.payload -
-			     (char *)evri_block_at(&peer.agent, evr_token_index(block.token)),
-		     EVR_BLOCK_PREFIX_BYTES);
+	cr_assert_eq(
+		(char *)block.payload -
+			(char *)evri_block_at(&peer.agent, evr_token_index(block.token)),
+		EVR_BLOCK_PREFIX_BYTES);
 	MUST(evr_block_free(&peer.agent, block.token));
 	peer_close(&peer);
 }

@@ -18,8 +18,10 @@ static void make_duo(struct duo *duo, const struct evr_uring_options *options)
 {
 	peer_create(&duo->front, options);
 	peer_attach(&duo->back, &duo->front);
-	MUST(evr_submitter_open(duo->front.uring, &duo->front.agent, NULL, &duo->submitter));
-	MUST(evr_completer_open(duo->back.uring, &duo->back.agent, NULL, &duo->completer));
+	MUST(evr_submitter_open(duo->front.uring, &duo->front.agent, NULL,
+				&duo->submitter));
+	MUST(evr_completer_open(duo->back.uring, &duo->back.agent, NULL,
+				&duo->completer));
 }
 
 static void end_duo(struct duo *duo)
@@ -143,7 +145,8 @@ Test(channel, requests_are_received_in_the_order_in_which_they_were_submitted)
 			struct evr_request request = receive(&duo);
 
 			cr_assert_eq(request.operation, received++);
-			MUST(evr_completer_complete(duo.completer, request.block.token, 0, 0));
+			MUST(evr_completer_complete(duo.completer, request.block.token, 0,
+						    0));
 			reap_one(&duo);
 		}
 	}
@@ -162,8 +165,10 @@ Test(channel, an_answer_goes_to_the_submitter_that_asked)
 		struct evr_request request = { .block = must_alloc(&duo.front.agent, 64),
 					       .operation = i };
 
-		MUST(evr_submitter_open(duo.front.uring, &duo.front.agent, NULL, &others[i]));
-		cr_assert_neq(evr_submitter_slot(others[i]), evr_submitter_slot(duo.submitter));
+		MUST(evr_submitter_open(duo.front.uring, &duo.front.agent, NULL,
+					&others[i]));
+		cr_assert_neq(evr_submitter_slot(others[i]),
+			      evr_submitter_slot(duo.submitter));
 		MUST(evr_submitter_try_submit(others[i], &request));
 	}
 	for (i = 0; i < 3; i++)
@@ -205,8 +210,11 @@ Test(channel, contents_travel_with_the_request_and_come_back_with_the_answer)
 	input = must_alloc(&duo.front.agent, 1024);
 	output = must_alloc(&duo.front.agent, 4096);
 	strcpy(input.payload, "in");
-	cr_assert_eq(evr_block_contain(&duo.front.agent, request.block.token, input.token), 0);
-	cr_assert_eq(evr_block_contain(&duo.front.agent, request.block.token, output.token), 1);
+	cr_assert_eq(
+		evr_block_contain(&duo.front.agent, request.block.token, input.token), 0);
+	cr_assert_eq(
+		evr_block_contain(&duo.front.agent, request.block.token, output.token),
+		1);
 	MUST(evr_submitter_try_submit(duo.submitter, &request));
 
 	request = receive(&duo);
@@ -215,7 +223,8 @@ Test(channel, contents_travel_with_the_request_and_come_back_with_the_answer)
 	cr_assert_str_eq(input.payload, "in");
 	cr_assert_eq(output.payload_bytes, 4096);
 	strcpy(output.payload, "out");
-	FAILS(-EBUSY, evr_block_take_out(&duo.back.agent, request.block.token, 0, &input));
+	FAILS(-EBUSY,
+	      evr_block_take_out(&duo.back.agent, request.block.token, 0, &input));
 	FAILS(-EBUSY, evr_block_free(&duo.back.agent, request.block.token));
 	MUST(evr_completer_complete(duo.completer, request.block.token, 0, 0));
 
@@ -282,7 +291,8 @@ Test(channel, one_submitter_too_many_is_refused_until_another_closes)
 
 	make_duo(&duo, &options);
 	MUST(evr_submitter_open(duo.front.uring, &duo.front.agent, NULL, &second));
-	FAILS(-EMFILE, evr_submitter_open(duo.front.uring, &duo.front.agent, NULL, &third));
+	FAILS(-EMFILE,
+	      evr_submitter_open(duo.front.uring, &duo.front.agent, NULL, &third));
 	evr_submitter_close(second);
 	MUST(evr_submitter_open(duo.front.uring, &duo.front.agent, NULL, &third));
 	evr_submitter_close(third);
@@ -347,10 +357,10 @@ Test(channel, only_a_request_in_these_hands_can_be_completed)
 	idle = must_alloc(&duo.back.agent, 64);
 	FAILS(-EBUSY, evr_completer_complete(duo.completer, idle.token, 0, 0));
 	FAILS(-EXDEV, evr_completer_complete(duo.completer, (evr_token){ 0 }, 0, 0));
-	FAILS(-EINVAL, evr_completer_complete(
-			       duo.completer,
-			       evr_token_make(duo.back.agent.tag, EVR_TOKEN_INDEX_MAX, 1), 0,
-			       0));
+	FAILS(-EINVAL,
+	      evr_completer_complete(
+		      duo.completer,
+		      evr_token_make(duo.back.agent.tag, EVR_TOKEN_INDEX_MAX, 1), 0, 0));
 	FAILS(-ESTALE, evr_completer_complete(duo.completer, none, 0, 0));
 	MUST(submit(&duo, 1, "x"));
 	request = receive(&duo);
@@ -392,8 +402,10 @@ Test(channel, options_of_a_newer_header_work_until_they_use_an_unknown_field)
 	MUST(evr_completer_open(peer.uring, &peer.agent, &options.known, &completer));
 	evr_completer_close(completer);
 	options.field = 1;
-	FAILS(-E2BIG, evr_completer_open(peer.uring, &peer.agent, &options.known, &completer));
-	FAILS(-E2BIG, evr_submitter_open(peer.uring, &peer.agent, &options.known, &submitter));
+	FAILS(-E2BIG,
+	      evr_completer_open(peer.uring, &peer.agent, &options.known, &completer));
+	FAILS(-E2BIG,
+	      evr_submitter_open(peer.uring, &peer.agent, &options.known, &submitter));
 	peer_close(&peer);
 }
 
@@ -458,7 +470,8 @@ static void serve(struct peer *peer, void *count)
 	CHILD_MUST(evr_completer_open(peer->uring, &peer->agent, &wait, &completer) == 0);
 	while ((error = evr_completer_receive(completer, &request, EVR_NEVER)) == 0) {
 		++*(uint64_t *)request.block.payload;
-		CHILD_MUST(evr_completer_complete(completer, request.block.token, 0, 8) == 0);
+		CHILD_MUST(evr_completer_complete(completer, request.block.token, 0, 8) ==
+			   0);
 		evr_fetch_add_acq_rel_u64(count, 1);
 	}
 	CHILD_MUST(error == -EPIPE);
@@ -590,7 +603,8 @@ Test(channel, a_home_can_be_left_and_taken_many_times, .timeout = 30)
 		if (i % 3 == 0) {
 			struct evr_request request;
 
-			FAILS(-EAGAIN, evr_completer_try_receive(duo.completer, &request));
+			FAILS(-EAGAIN,
+			      evr_completer_try_receive(duo.completer, &request));
 		}
 	}
 	end_duo(&duo);

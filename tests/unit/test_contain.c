@@ -94,8 +94,10 @@ Test(contain, a_place_that_is_empty_or_none_has_no_content)
 	struct evr_block seen;
 
 	make_family(&family);
-	FAILS(-ENOENT, evr_block_content(&family.peer.agent, family.container.token, 1, &seen));
-	FAILS(-ENOENT, evr_block_content(&family.peer.agent, family.container.token, 3, &seen));
+	FAILS(-ENOENT,
+	      evr_block_content(&family.peer.agent, family.container.token, 1, &seen));
+	FAILS(-ENOENT,
+	      evr_block_content(&family.peer.agent, family.container.token, 3, &seen));
 	FAILS(-ENOENT, evr_block_take_out(&family.peer.agent, family.container.token,
 					  UINT32_MAX, &seen));
 	MUST(evr_block_free(&family.peer.agent, family.container.token));
@@ -115,7 +117,8 @@ Test(contain, a_block_has_room_for_three_and_a_place_that_was_emptied_is_used_ag
 	for (i = 0; i < 4; i++)
 		contents[i] = must_alloc(&peer.agent, 64);
 	for (i = 0; i < EVR_BLOCK_CONTENTS_MAX; i++)
-		cr_assert_eq(evr_block_contain(&peer.agent, box.token, contents[i].token), i);
+		cr_assert_eq(evr_block_contain(&peer.agent, box.token, contents[i].token),
+			     i);
 	FAILS(-ENOSPC, evr_block_contain(&peer.agent, box.token, contents[3].token));
 	MUST(evr_block_take_out(&peer.agent, box.token, 1, &out));
 	cr_assert_eq(evr_block_contain(&peer.agent, box.token, contents[3].token), 1);
@@ -227,7 +230,8 @@ static void die_with_a_family(struct peer *peer, void *argument)
 	CHILD_MUST(evr_block_alloc(&peer->agent, 64, &box) == 0);
 	for (i = 0; i < EVR_BLOCK_CONTENTS_MAX; i++) {
 		CHILD_MUST(evr_block_alloc(&peer->agent, 1024, &content) == 0);
-		CHILD_MUST(evr_block_contain(&peer->agent, box.token, content.token) == i);
+		CHILD_MUST(evr_block_contain(&peer->agent, box.token, content.token) ==
+			   i);
 	}
 }
 

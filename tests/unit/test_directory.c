@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 
-/* test_directory.c - the directory of a region (libevering/region_internal.h): names given once,
+/* test_directory.c - the directory of a region (region_internal.h): names given once,
  * space that is never lost and never given twice. */
 
 #include "fixture.h"
@@ -11,7 +11,8 @@
 
 #define REGION_BYTES (UINT64_C(1) << 20)
 
-static struct evri_object reserve(struct evr_region *region, const char *name, uint64_t bytes)
+static struct evri_object reserve(struct evr_region *region, const char *name,
+				  uint64_t bytes)
 {
 	struct evri_object object;
 
@@ -19,7 +20,8 @@ static struct evri_object reserve(struct evr_region *region, const char *name, u
 	return object;
 }
 
-static struct evri_object make(struct evr_region *region, const char *name, uint64_t bytes)
+static struct evri_object make(struct evr_region *region, const char *name,
+			       uint64_t bytes)
 {
 	struct evri_object object = reserve(region, name, bytes);
 
@@ -82,11 +84,13 @@ Test(directory, a_name_is_given_once)
 	struct evri_object object;
 
 	make(region, "one", 100);
-	FAILS(-EEXIST, evri_directory_reserve(region, "one", EVRI_OBJECT_POOL, 100, &object));
+	FAILS(-EEXIST,
+	      evri_directory_reserve(region, "one", EVRI_OBJECT_POOL, 100, &object));
 	evr_region_detach(region);
 }
 
-Test(directory, of_two_that_make_the_same_name_at_once_one_wins_and_the_others_space_is_spare)
+Test(directory,
+     of_two_that_make_the_same_name_at_once_one_wins_and_the_others_space_is_spare)
 {
 	struct evr_region *region = region_of(REGION_BYTES);
 	struct evri_object first = reserve(region, "one", 100);
@@ -173,7 +177,8 @@ Test(directory, the_place_of_a_stopped_maker_is_left_alone, .timeout = 30)
 	cr_assert(HOLDS_WITHIN(5000, evr_load_acquire_u64(ready) == 1));
 	kill(child, SIGSTOP);
 	waitpid(child, &status, WUNTRACED);
-	FAILS(-EAGAIN, evri_directory_find(peer.region, "one", EVRI_OBJECT_RING, &object));
+	FAILS(-EAGAIN,
+	      evri_directory_find(peer.region, "one", EVRI_OBJECT_RING, &object));
 	cr_assert(evri_directory_next(peer.region, &cursor, &its));
 	object = reserve(peer.region, "two", 4096);
 	cr_assert_neq(object.offset, its.offset);
@@ -192,7 +197,8 @@ Test(directory, a_full_directory_says_so_and_goes_on_finding)
 		snprintf(name, sizeof(name), "object%d", i);
 		make(region, name, 1);
 	}
-	FAILS(-ENOSPC, evri_directory_reserve(region, "more", EVRI_OBJECT_RING, 1, &object));
+	FAILS(-ENOSPC,
+	      evri_directory_reserve(region, "more", EVRI_OBJECT_RING, 1, &object));
 	MUST(evri_directory_find(region, "object0", EVRI_OBJECT_RING, &object));
 	MUST(evri_directory_find(region, name, EVRI_OBJECT_RING, &object));
 	evr_region_detach(region);
@@ -206,9 +212,10 @@ Test(directory, a_region_without_room_names_what_is_wanted_and_what_is_left)
 	FAILS(-ENOSPC, evri_directory_reserve(region, "big", EVRI_OBJECT_RING,
 					      UINT64_C(5) << 20, &object));
 	cr_assert(strstr(evr_error_detail(), "5242880"), "%s", evr_error_detail());
-	FAILS(-EINVAL, evri_directory_reserve(region, "big", EVRI_OBJECT_RING, 0, &object));
-	cr_assert(evri_directory_reserve(region, "big", EVRI_OBJECT_RING, UINT64_MAX, &object) <
-		  0);
+	FAILS(-EINVAL,
+	      evri_directory_reserve(region, "big", EVRI_OBJECT_RING, 0, &object));
+	cr_assert(evri_directory_reserve(region, "big", EVRI_OBJECT_RING, UINT64_MAX,
+					 &object) < 0);
 	make(region, "small", 100);
 	evr_region_detach(region);
 }
@@ -250,10 +257,11 @@ Test(directory, entries_full_of_garbage_lead_nowhere_outside_the_region, .timeou
 
 		make(region, "one", 100);
 		for (i = 0; i < 8; i++) {
-			evr_store_relaxed_u64(&region->directory[i].word,
-					      next_random(&seed) &
-						      (round % 2 ? UINT64_MAX :
-								   UINT64_C(0x700000ff00000003)));
+			evr_store_relaxed_u64(
+				&region->directory[i].word,
+				next_random(&seed) &
+					(round % 2 ? UINT64_MAX
+						   : UINT64_C(0x700000ff00000003)));
 			region->directory[i].name[0] = (char)next_random(&seed);
 			if (round % 3 == 0)
 				memset(region->directory[i].name, 'x', EVR_NAME_BYTES);
@@ -264,8 +272,8 @@ Test(directory, entries_full_of_garbage_lead_nowhere_outside_the_region, .timeou
 			cr_assert_leq(object.offset + object.bytes, REGION_BYTES);
 		}
 		(void)!evri_directory_find(region, "one", EVRI_OBJECT_RING, &object);
-		if (evri_directory_reserve(region, "two", EVRI_OBJECT_RING, 5000, &object) ==
-		    0) {
+		if (evri_directory_reserve(region, "two", EVRI_OBJECT_RING, 5000,
+					   &object) == 0) {
 			cr_assert_leq(object.offset + object.bytes, REGION_BYTES);
 			cr_assert_geq(object.bytes, 5000);
 			(void)!evri_directory_publish(region, &object);

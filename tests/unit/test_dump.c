@@ -28,7 +28,8 @@ static bool has_line_with(const char *dump, const char *first, const char *secon
 {
 	const char *line;
 
-	for (line = dump; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+	for (line = dump; line && *line;
+	     line = strchr(line, '\n'), line += line != NULL) {
 		const char *end = strchr(line, '\n');
 		size_t length = end ? (size_t)(end - line) : strlen(line);
 
@@ -75,7 +76,7 @@ static void hold_and_wait(struct peer *peer, void *ready)
 	sleep_ms(CHILD_SECONDS_MAX * 1000);
 }
 
-/* The question "why is it stuck" has the answer "participant with this PID is stopped". */
+/* The answer to "why is it stuck" is often "the process with this PID is stopped". */
 Test(dump, who_lives_who_is_stopped_and_who_is_dead_is_told_with_the_pid, .timeout = 20)
 {
 	struct evr_atomic_u64 *ready = shared_memory(4096);
@@ -148,7 +149,7 @@ Test(dump, a_region_full_of_garbage_is_told_all_the_same, .timeout = 60)
 			if (next_random(&seed) % (round < 20 ? 2 : 32) == 0)
 				words[i] = next_random(&seed) >> next_random(&seed) % 64;
 		dump_of(peer.region);
-		_Static_assert(sizeof(text) > 4096, "");
 		munmap(words, FIXTURE_REGION_BYTES);
+		peer_close(&peer);
 	}
 }

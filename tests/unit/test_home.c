@@ -70,7 +70,8 @@ Test(home, each_submitter_at_a_home_is_a_session_of_its_own)
 
 	peer_create(&peer, NULL);
 	home = first_home(peer.region);
-	cr_assert_eq(evri_home_word_state(evr_load_relaxed_u64(&home->word)), EVR_HOME_FREE);
+	cr_assert_eq(evri_home_word_state(evr_load_relaxed_u64(&home->word)),
+		     EVR_HOME_FREE);
 	for (i = 0; i < 2; i++) {
 		uint64_t word;
 

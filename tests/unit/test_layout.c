@@ -40,7 +40,8 @@ static void expect_fields(const struct field *fields, size_t count, size_t bytes
 			     "%s has %zu bytes, not %zu", fields[i].name, fields[i].bytes,
 			     fields[i].wanted_bytes);
 		cr_assert_leq(end, fields[i].offset);
-		cr_assert_leq(fields[i].offset - end, 56, "a gap before %s", fields[i].name);
+		cr_assert_leq(fields[i].offset - end, 56, "a gap before %s",
+			      fields[i].name);
 		end = fields[i].offset + fields[i].bytes;
 	}
 	cr_assert_leq(end, wanted_bytes);
@@ -265,8 +266,9 @@ Test(layout, a_fresh_region_has_its_tables_and_objects_in_order)
 	cr_assert_eq(base->bytes, FIXTURE_REGION_BYTES);
 	cr_assert_eq(base->page_bytes, EVR_PAGE_4K);
 	cr_assert_geq(base->participants_offset, sizeof(*base));
-	cr_assert_geq(base->agents_offset, base->participants_offset +
-						   base->participants_count * UINT64_C(64));
+	cr_assert_geq(base->agents_offset,
+		      base->participants_offset +
+			      base->participants_count * UINT64_C(64));
 	cr_assert_geq(base->directory_offset,
 		      base->agents_offset + base->agents_count * UINT64_C(64));
 	cr_assert_gt(base->objects_offset, base->directory_offset);

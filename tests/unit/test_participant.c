@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* The record of the participant with this attach number; FREE ones keep theirs. */
-static struct evr_participant_info info_of(const struct evr_region *region, uint32_t number)
+static struct evr_participant_info info_of(const struct evr_region *region,
+					   uint32_t number)
 {
 	struct evr_participant_info info;
 	uint32_t i;
@@ -168,7 +169,7 @@ Test(participant, one_that_is_stopped_is_alive, .timeout = 20)
 	peer_close(&peer);
 }
 
-/* The dead one's child holds copies of all its descriptors: they must not keep it alive. */
+/* The dead one's child has copies of all its descriptors: they must not keep it alive. */
 static void fork_and_wait(struct peer *peer, void *number)
 {
 	pid_t grandchild = fork();
@@ -259,7 +260,8 @@ Test(participant, a_record_full_of_garbage_is_told_and_harms_nobody)
 
 	peer_create(&peer, NULL);
 	raw = scribble_map(peer.region);
-	records = (struct evr_participant_shared *)((char *)raw + raw->participants_offset);
+	records =
+		(struct evr_participant_shared *)((char *)raw + raw->participants_offset);
 	for (i = 1; i < raw->participants_count; i++)
 		memset(&records[i], (int)i, sizeof(records[i]));
 	MUST(evr_participant_get(peer.region, 5, &info));

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* Takes every block of a size, until there is none; returns how many. */
-static uint32_t take_all(struct evr_agent *agent, uint64_t bytes, struct evr_block *blocks,
-			 uint32_t max)
+static uint32_t take_all(struct evr_agent *agent, uint64_t bytes,
+			 struct evr_block *blocks, uint32_t max)
 {
 	uint32_t count = 0;
 	int error;
@@ -101,7 +101,8 @@ Test(pool, options_out_of_range_are_the_callers_mistake)
 	FAILS(-EINVAL, create_with((struct evr_pool_options){ .classes = &good }));
 	FAILS(-EINVAL, create_with((struct evr_pool_options){ .classes = many,
 							      .classes_count = 17 }));
-	MUST(create_with((struct evr_pool_options){ .classes = many, .classes_count = 16 }));
+	MUST(create_with(
+		(struct evr_pool_options){ .classes = many, .classes_count = 16 }));
 	FAILS(-EINVAL, create_with((struct evr_pool_options){ .classes = descending,
 							      .classes_count = 2 }));
 	FAILS(-EINVAL, create_with((struct evr_pool_options){ .classes = twice,
@@ -351,8 +352,9 @@ Test(pool, a_token_of_another_region_is_foreign)
 
 Test(pool, a_token_of_no_block_is_invalid)
 {
-	static const uint32_t indices[] = { 200, 255, 256 + 64, 100000, EVR_TOKEN_INDEX_MAX,
-					    EVR_TOKEN_INDEX_MAX + 1 };
+	static const uint32_t indices[] = {
+		200, 255, 256 + 64, 100000, EVR_TOKEN_INDEX_MAX, EVR_TOKEN_INDEX_MAX + 1
+	};
 	struct peer peer;
 	size_t i;
 
@@ -495,7 +497,8 @@ Test(pool, every_batch_size_gives_every_block, .timeout = 60)
 		options.batch_count = batch;
 		peer = pool_peer_with(&options);
 		MUST(evr_agent_open(peer.pool, &peer.agent));
-		cr_assert_eq(take_all(&peer.agent, 64, blocks, 201), 200, "batch %u", batch);
+		cr_assert_eq(take_all(&peer.agent, 64, blocks, 201), 200, "batch %u",
+			     batch);
 		free_blocks(&peer.agent, blocks, 200);
 		peer_leaves_all_free(&peer);
 		peer_close(&peer);
@@ -567,8 +570,8 @@ static void storm(struct peer *peer, void *argument)
 			CHILD_MUST(*(uint64_t *)held[k].payload == mark[k]);
 			CHILD_MUST(evr_block_free(&peer->agent, held[k].token) == 0);
 			mark[k] = 0;
-		} else if (evr_block_alloc(&peer->agent, random & 64 ? 4096 : 64, &held[k]) ==
-			   0) {
+		} else if (evr_block_alloc(&peer->agent, random & 64 ? 4096 : 64,
+					   &held[k]) == 0) {
 			mark[k] = random | 1;
 			*(uint64_t *)held[k].payload = mark[k];
 		}

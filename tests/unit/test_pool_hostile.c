@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 
 /*
- * test_pool_hostile.c - pool.h with words that no correct peer leaves: calls may fail with
- * -EUCLEAN and blocks may be lost, but nothing crashes, hangs, or has two owners.
+ * test_pool_hostile.c - pool.h with words that no correct peer leaves: calls may fail
+ * with -EUCLEAN and blocks may be lost, but nothing crashes, hangs, or has two owners.
  */
 
 #include "fixture.h"
@@ -11,13 +11,16 @@
 
 Test(pool_hostile, no_wrong_word_in_the_header_gets_past_the_check, .timeout = 30)
 {
-	static const uint64_t values[] = { 0,	       1,	   63,
-					   UINT32_MAX, UINT64_MAX, UINT64_C(1) << 63,
-					   1U << 30,   0xffffffc0, UINT64_C(0xffffffffffffffc0) };
+	static const uint64_t values[] = {
+		0,	    1,		63,
+		UINT32_MAX, UINT64_MAX, UINT64_C(1) << 63,
+		1U << 30,   0xffffffc0, UINT64_C(0xffffffffffffffc0)
+	};
 	struct peer peer = pool_peer();
 	struct evr_region_shared *raw = scribble_map(peer.region);
 	uint64_t *words = find_object(raw, EVR_POOL_MAGIC);
-	size_t end = offsetof(struct evr_pool_shared, classes[COUNT_OF(fixture_classes)]) / 8;
+	size_t end =
+		offsetof(struct evr_pool_shared, classes[COUNT_OF(fixture_classes)]) / 8;
 	size_t at;
 	size_t i;
 
@@ -133,7 +136,8 @@ Test(pool_hostile, a_bit_that_says_free_of_a_block_in_use_does_not_give_it_a_sec
 	shared = find_object(scribble_map(owner.region), EVR_POOL_MAGIC);
 	block = must_alloc(&owner.agent, 64);
 	index = evr_token_index(block.token);
-	evr_fetch_or_acq_rel_u64(&bitmap_of(shared)[index / 64], UINT64_C(1) << index % 64);
+	evr_fetch_or_acq_rel_u64(&bitmap_of(shared)[index / 64], UINT64_C(1)
+									 << index % 64);
 	cr_assert_lt(take_what_there_is(&other.agent), 200);
 	MUST(evr_block_at(&owner.agent, block.token, &block));
 	peer_close(&other);
@@ -210,11 +214,12 @@ Test(pool_hostile, a_container_that_lists_what_is_not_in_it_frees_nothing_of_it,
 		word = evr_load_relaxed_u64(&shared->word);
 		shared->contents[0] = evr_block_word_generation(word) << 36 |
 				      evr_token_index(box.token);
-		shared->contents[1] = evr_block_word_generation(evr_load_relaxed_u64(
-					      &evri_block_at(&peer.agent,
-							     evr_token_index(victim.token))
-						       ->word)) << 36 |
-				      evr_token_index(victim.token);
+		shared->contents[1] =
+			evr_block_word_generation(evr_load_relaxed_u64(
+				&evri_block_at(&peer.agent, evr_token_index(victim.token))
+					 ->word))
+				<< 36 |
+			evr_token_index(victim.token);
 		shared->contents[2] = next_random(&seed) >> (round % 64);
 		for (place = 0; place < EVR_BLOCK_CONTENTS_MAX; place++) {
 			FAILS(-ENOENT, evr_block_content(&peer.agent, box.token,

@@ -36,9 +36,10 @@ Test(ring, empty_slots_of_different_laps_are_different_words)
 	const uint64_t lap = 12345;
 	int bit;
 
-	/* Laps that agree in the 15 bits on top, which a full slot could not tell apart. */
+	/* Laps that agree in the 15 bits on top: no full slot tells them apart. */
 	for (bit = EVR_SLOT_LAP_BITS; bit < 62; bit++)
-		cr_assert_neq(evri_slot_empty(lap), evri_slot_empty(lap + (UINT64_C(1) << bit)),
+		cr_assert_neq(evri_slot_empty(lap),
+			      evri_slot_empty(lap + (UINT64_C(1) << bit)),
 			      "laps 2^%d apart", bit);
 }
 

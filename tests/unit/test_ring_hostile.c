@@ -71,7 +71,8 @@ Test(ring_hostile, no_value_of_one_hint_stops_a_ring, .timeout = 60)
 	}
 }
 
-Test(ring_hostile, no_pair_of_hints_stops_a_ring_that_an_end_has_kept_up_with, .timeout = 60)
+Test(ring_hostile, no_pair_of_hints_stops_a_ring_that_an_end_has_kept_up_with,
+     .timeout = 60)
 {
 	struct queue queue;
 	uint64_t seed = 5;
@@ -118,7 +119,8 @@ static void use_it_somehow(struct queue *queue, struct evr_ring_mpmc *end)
 		MUST(evr_block_free(agent, block.token));
 	}
 	error = evr_ring_mpmc_close(end);
-	cr_assert(error == 0 || error == -EAGAIN || error == -EUCLEAN, "close: %d", error);
+	cr_assert(error == 0 || error == -EAGAIN || error == -EUCLEAN, "close: %d",
+		  error);
 }
 
 Test(ring_hostile, garbage_in_every_slot_is_an_error_at_worst, .timeout = 60)
@@ -139,9 +141,11 @@ Test(ring_hostile, garbage_in_every_slot_is_an_error_at_worst, .timeout = 60)
 					      next_random(&seed) >> (round % 3 ? 0 : 14));
 		if (round % 2) {
 			evr_store_relaxed_u64(&queue.ring.shared->tail_hint,
-					      next_random(&seed) >> next_random(&seed) % 64);
+					      next_random(&seed) >>
+						      next_random(&seed) % 64);
 			evr_store_relaxed_u64(&queue.ring.shared->head_hint,
-					      next_random(&seed) >> next_random(&seed) % 64);
+					      next_random(&seed) >>
+						      next_random(&seed) % 64);
 		}
 		for (k = 0; k < 20; k++) {
 			use_it_somehow(&queue, &queue.ring);
@@ -168,7 +172,7 @@ Test(ring_hostile, a_slot_with_a_token_of_no_block_in_flight_gives_nobody_a_bloc
 	wires[0] = evr_token_wire(evr_token_make(0, 199, 1));       /* free */
 	wires[1] = evr_token_wire(evr_token_make(0, 200, 1));       /* none */
 	wires[2] = evr_token_wire(evr_token_make(0, EVR_TOKEN_INDEX_MAX, 1));
-	wires[3] = evr_token_wire(mine.token) + 1;                  /* not this generation */
+	wires[3] = evr_token_wire(mine.token) + 1; /* not this generation */
 	wires[4] = 0;
 	wires[5] = EVR_TOKEN_WIRE_MASK - 1;
 	for (i = 0; i < COUNT_OF(wires); i++) {
@@ -176,7 +180,8 @@ Test(ring_hostile, a_slot_with_a_token_of_no_block_in_flight_gives_nobody_a_bloc
 
 		cr_assert_eq(evr_load_relaxed_u64(slot), evri_slot_empty(1));
 		evr_store_relaxed_u64(slot, evri_slot_full(1, wires[i]));
-		FAILS(-EUCLEAN, evr_ring_mpmc_try_pop(&queue.ring, &queue.peer.agent, &block));
+		FAILS(-EUCLEAN,
+		      evr_ring_mpmc_try_pop(&queue.ring, &queue.peer.agent, &block));
 		cr_assert_eq(block.payload_bytes, 3, "the result was touched");
 	}
 	MUST(evr_block_free(&other.agent, mine.token));

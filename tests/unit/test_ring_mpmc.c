@@ -27,7 +27,8 @@ static void end_queue(struct queue *queue)
 }
 
 /* A block with a number in it, appended. */
-static int push_number(struct evr_ring_mpmc *ring, struct evr_agent *agent, uint64_t number)
+static int push_number(struct evr_ring_mpmc *ring, struct evr_agent *agent,
+		       uint64_t number)
 {
 	struct evr_block block = must_alloc(agent, 64);
 	int error;
@@ -136,7 +137,8 @@ Test(ring_mpmc, blocks_come_out_in_the_order_in_which_they_went_in, .timeout = 2
 				     (int64_t)expected++);
 	}
 	while (expected < number)
-		cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), (int64_t)expected++);
+		cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent),
+			     (int64_t)expected++);
 	end_queue(&queue);
 }
 
@@ -199,7 +201,8 @@ Test(ring_mpmc, an_end_that_was_idle_for_exactly_2_to_the_15_laps_is_not_fooled,
 		MUST(evr_ring_mpmc_open(queue.peer.region, "ring", &idle));
 		for (i = 0; i < UINT64_C(2) << EVR_SLOT_LAP_BITS; i++) {
 			MUST(push_number(&queue.ring, &queue.peer.agent, i));
-			cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), (int64_t)i);
+			cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent),
+				     (int64_t)i);
 		}
 		for (i = 0; i < filled; i++)
 			MUST(push_number(&queue.ring, &queue.peer.agent, i));
@@ -235,7 +238,8 @@ Test(ring_mpmc, a_block_that_was_popped_is_the_poppers_under_a_new_token)
 	cr_assert_neq(popped.token.raw, block.token.raw);
 	cr_assert_neq(popped.payload, block.payload, "another mapping, another address");
 	FAILS(-ESTALE, evr_block_free(&queue.peer.agent, block.token));
-	FAILS(-ESTALE, evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent, block.token));
+	FAILS(-ESTALE,
+	      evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent, block.token));
 	MUST(evr_block_free(&other.agent, popped.token));
 	peer_close(&other);
 	end_queue(&queue);
@@ -251,7 +255,8 @@ Test(ring_mpmc, a_push_that_fails_leaves_the_block_with_its_owner)
 	for (i = 0; i < 2; i++)
 		MUST(push_number(&queue.ring, &queue.peer.agent, 0));
 	block = must_alloc(&queue.peer.agent, 64);
-	FAILS(-EAGAIN, evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent, block.token));
+	FAILS(-EAGAIN,
+	      evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent, block.token));
 	MUST(evr_block_free(&queue.peer.agent, block.token));
 	for (i = 0; i < 2; i++)
 		cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), 0);
@@ -272,9 +277,11 @@ Test(ring_mpmc, only_a_block_in_this_participants_hands_is_pushed)
 	stale = must_alloc(&queue.peer.agent, 64);
 	MUST(evr_block_free(&queue.peer.agent, stale.token));
 	its = must_alloc(&other.agent, 64);
-	FAILS(-ESTALE, evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent, stale.token));
+	FAILS(-ESTALE,
+	      evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent, stale.token));
 	FAILS(-EPERM, evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent, its.token));
-	FAILS(-EXDEV, evr_ring_mpmc_try_push(&foreign.ring, &foreign.peer.agent, its.token));
+	FAILS(-EXDEV,
+	      evr_ring_mpmc_try_push(&foreign.ring, &foreign.peer.agent, its.token));
 	FAILS(-EXDEV, evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent,
 					     (evr_token){ 0 }));
 	cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), -EAGAIN);

@@ -31,7 +31,8 @@ Test(token, a_generation_is_taken_modulo_2_to_the_24)
 
 Test(token, no_block_can_have_the_name_that_closes_a_ring)
 {
-	evr_token last = evr_token_make(0xffff, EVR_TOKEN_INDEX_MAX, EVR_TOKEN_GENERATION_MASK);
+	evr_token last =
+		evr_token_make(0xffff, EVR_TOKEN_INDEX_MAX, EVR_TOKEN_GENERATION_MASK);
 
 	cr_assert_neq(evr_token_wire(last), EVR_TOKEN_WIRE_MASK);
 	cr_assert_lt(evr_token_wire(last), EVR_TOKEN_WIRE_MASK);
@@ -40,7 +41,8 @@ Test(token, no_block_can_have_the_name_that_closes_a_ring)
 Test(token, the_widths_add_up_to_a_word)
 {
 	cr_assert_eq(sizeof(evr_token), 8);
-	cr_assert_eq(EVR_TOKEN_INDEX_BITS + EVR_TOKEN_GENERATION_BITS, EVR_TOKEN_WIRE_BITS);
+	cr_assert_eq(EVR_TOKEN_INDEX_BITS + EVR_TOKEN_GENERATION_BITS,
+		     EVR_TOKEN_WIRE_BITS);
 	cr_assert_eq(EVR_TOKEN_WIRE_MASK, UINT64_MAX >> 16);
 }
 

@@ -9,7 +9,7 @@
 
 /* A handle that is opened late has to find the ends of rings that have gone on for long
  * without raising a hint; once, a home was lost after some 5 000 sessions. */
-Test(turnover, a_home_serves_twenty_thousand_submitters_one_after_the_other, .timeout = 60)
+Test(turnover, a_home_serves_twenty_thousand_submitters_one_after_another, .timeout = 60)
 {
 	struct evr_uring_options options = { .size = sizeof(options), .submitters = 1 };
 	struct peer peer;

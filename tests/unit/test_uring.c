@@ -41,7 +41,8 @@ Test(uring, without_options_it_has_the_defaults_that_the_header_names)
 	cr_assert_eq(shared->submission_order, 10);
 	cr_assert_eq(shared->completion_order, 8);
 	cr_assert_eq(shared->homes_count, 16);
-	cr_assert_eq(evr_uring_window(peer.uring), 255, "one less than the completion ring");
+	cr_assert_eq(evr_uring_window(peer.uring), 255,
+		     "one less than the completion ring");
 	peer_close(&peer);
 }
 
@@ -78,12 +79,16 @@ static int create_with(struct evr_uring_options options)
 
 Test(uring, options_out_of_range_are_the_callers_mistake)
 {
-	FAILS(-EINVAL, create_with((struct evr_uring_options){ .submission_capacity = 3 }));
-	FAILS(-EINVAL, create_with((struct evr_uring_options){ .submission_capacity = 1 }));
+	FAILS(-EINVAL,
+	      create_with((struct evr_uring_options){ .submission_capacity = 3 }));
+	FAILS(-EINVAL,
+	      create_with((struct evr_uring_options){ .submission_capacity = 1 }));
 	FAILS(-EINVAL, create_with((struct evr_uring_options){ .submission_capacity =
 								       1U << 25 }));
-	FAILS(-EINVAL, create_with((struct evr_uring_options){ .completion_capacity = 100 }));
-	FAILS(-EINVAL, create_with((struct evr_uring_options){ .completion_capacity = 1 }));
+	FAILS(-EINVAL,
+	      create_with((struct evr_uring_options){ .completion_capacity = 100 }));
+	FAILS(-EINVAL,
+	      create_with((struct evr_uring_options){ .completion_capacity = 1 }));
 	FAILS(-EINVAL, create_with((struct evr_uring_options){ .completion_capacity =
 								       1U << 24 }));
 	FAILS(-EINVAL, create_with((struct evr_uring_options){
@@ -111,7 +116,8 @@ Test(uring, message_sizes_that_differ_are_refused_with_both_named)
 	options.response_bytes = 815;
 	peer_create(&peer, &options);
 	FAILS(-EPROTO, evr_uring_open(peer.pool, NULL, 4712, 815, &uring));
-	cr_assert(strstr(evr_error_detail(), "4711") && strstr(evr_error_detail(), "4712"),
+	cr_assert(strstr(evr_error_detail(), "4711") &&
+			  strstr(evr_error_detail(), "4712"),
 		  "%s", evr_error_detail());
 	FAILS(-EPROTO, evr_uring_open(peer.pool, NULL, 4711, 816, &uring));
 	cr_assert(strstr(evr_error_detail(), "815") && strstr(evr_error_detail(), "816"),
@@ -137,9 +143,15 @@ Test(uring, another_kind_of_object_is_named_as_such)
 
 Test(uring, no_wrong_word_in_the_header_gets_past_the_check, .timeout = 30)
 {
-	static const uint64_t values[] = { 0,	       1,	   63,
-					   UINT32_MAX, UINT64_MAX, UINT64_C(1) << 63,
-					   1U << 30,   0xffffffc0, UINT64_C(0xffffffffffffffc0),
+	static const uint64_t values[] = { 0,
+					   1,
+					   63,
+					   UINT32_MAX,
+					   UINT64_MAX,
+					   UINT64_C(1) << 63,
+					   1U << 30,
+					   0xffffffc0,
+					   UINT64_C(0xffffffffffffffc0),
 					   UINT64_C(0x1800000018) };
 	struct evr_submitter *submitter;
 	struct evr_uring_shared *shared;
@@ -162,7 +174,8 @@ Test(uring, no_wrong_word_in_the_header_gets_past_the_check, .timeout = 30)
 			if (error < 0) {
 				FAILS(-EUCLEAN, error);
 			} else {
-				if (evr_submitter_open(uring, &peer.agent, NULL, &submitter) == 0)
+				if (evr_submitter_open(uring, &peer.agent, NULL,
+						       &submitter) == 0)
 					evr_submitter_close(submitter);
 				evr_uring_close(uring);
 			}

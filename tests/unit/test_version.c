@@ -22,8 +22,9 @@ Test(version, the_string_is_made_of_the_three_numbers)
 
 Test(version, later_versions_compare_greater)
 {
-	cr_assert_eq(EVR_API_VERSION,
-		     EVR_VERSION_MAJOR * 65536 + EVR_VERSION_MINOR * 256 + EVR_VERSION_PATCH);
+	cr_assert_eq(EVR_API_VERSION, EVR_VERSION_MAJOR * 65536 +
+					      EVR_VERSION_MINOR * 256 +
+					      EVR_VERSION_PATCH);
 	cr_assert_gt(EVR_API_VERSION, 0);
 }
 
