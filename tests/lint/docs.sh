@@ -74,12 +74,11 @@ report "every link in a text leads somewhere" "$(
 					my ($path, $anchor) = split /#/, $1, 2;
 					next if $path =~ /^\w+:/;
 					my $target = $path eq "" ? $file : "$folder$path";
-					if (!-e $target) {
-						print "$file:$.: $1\n";
-					} elsif (defined $anchor) {
-						print "$file:$.: no heading for $1\n"
-							unless anchors($target)->{$anchor};
+					my $found = -e $target;
+					if ($found && defined $anchor) {
+						$found = anchors($target)->{$anchor};
 					}
+					print "$file:$.: $1\n" unless $found;
 				}
 			}
 		}' "${texts[@]}"
