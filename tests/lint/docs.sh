@@ -70,6 +70,7 @@ report "every link in a text leads somewhere" "$(
 			my ($folder) = $file =~ m{^(.*/)} ? $1 : "";
 			open(my $in, "<", $file) or die;
 			while (<$in>) {
+				my $at = "$file:$.";
 				while (/\]\(([^)\s]+)\)/g) {
 					my ($path, $anchor) = split /#/, $1, 2;
 					next if $path =~ /^\w+:/;
@@ -78,7 +79,7 @@ report "every link in a text leads somewhere" "$(
 					if ($found && defined $anchor) {
 						$found = anchors($target)->{$anchor};
 					}
-					print "$file:$.: $1\n" unless $found;
+					print "$at: $1\n" unless $found;
 				}
 			}
 		}' "${texts[@]}"
