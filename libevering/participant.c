@@ -11,7 +11,7 @@
 
 #include <evering/participant.h>
 
-#include <inttypes.h>
+#include <string.h>
 
 #include "region_internal.h"
 
@@ -92,8 +92,11 @@ int evri_participant_join(struct evr_region *region)
 			return evri_fail(error,
 					 "/proc is not mounted: the region's file cannot "
 					 "be opened for a lock of its own");
-		if (error != -EBUSY)
+		if (error == 0 || error == -ENOSPC)
 			return error;
+		if (error != -EBUSY)
+			return evri_fail(error, "no lock on the byte of record %u: %s", i,
+					 strerror(-error));
 	}
 	for (uint32_t i = 0; i < region->participants_count; i++) {
 		uint64_t word = evr_load_relaxed_u64(&region->participants[i].word);
