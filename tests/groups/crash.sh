@@ -15,7 +15,8 @@ run_group() {
 		group_failed crash "tests/crash/crash is not built"
 		return
 	fi
-	run_logged "$seconds" "$log" "$program" || status=$?
+	run_logged "$seconds" "$log" "$program" --seconds $((seconds * 2 / 3)) ||
+		status=$?
 	grep -E '^(crash|skip|not ok) ' "$log" | sed 's/^/  /'
 	passed=$(count_lines \
 		'^crash [^ ]+ [^ ]+ points=[1-9][0-9]*( of=[0-9]+)? failed=0$' "$log")

@@ -8,3 +8,21 @@
 #	check_PROGRAMS += tests/process/round_trip
 #	tests_process_round_trip_LDADD = $(evr_core)
 #	tsan_programs += tests/process/round_trip
+
+check_PROGRAMS += \
+	tests/process/chaos \
+	tests/process/many_to_many \
+	tests/process/ring_chaos \
+	tests/process/round_trip \
+	tests/process/threads
+
+tests_process_chaos_LDADD = $(evr_core)
+tests_process_many_to_many_LDADD = $(evr_core)
+tests_process_ring_chaos_LDADD = $(evr_core)
+tests_process_round_trip_LDADD = $(evr_core)
+tests_process_threads_LDADD = $(evr_core)
+
+# It uses threads with and without --threads.
+tsan_programs += tests/process/threads
+
+EXTRA_DIST += tests/process/chaos.h tests/process/process.h

@@ -20,6 +20,7 @@ unit_programs = \
 	tests/unit/test_base \
 	tests/unit/test_block \
 	tests/unit/test_channel \
+	tests/unit/test_channel_leave \
 	tests/unit/test_contain \
 	tests/unit/test_directory \
 	tests/unit/test_doorbell \
@@ -58,6 +59,7 @@ tests_unit_test_os_socket_LDADD = $(unit_ldadd)
 tests_unit_test_base_LDADD = $(unit_ldadd)
 tests_unit_test_block_LDADD = $(unit_ldadd)
 tests_unit_test_channel_LDADD = $(unit_ldadd)
+tests_unit_test_channel_leave_LDADD = $(unit_ldadd)
 tests_unit_test_contain_LDADD = $(unit_ldadd)
 tests_unit_test_directory_LDADD = $(unit_ldadd)
 tests_unit_test_dump_LDADD = $(unit_ldadd)
@@ -83,7 +85,8 @@ unit_stress_programs = tests/unit/stress_participant
 
 tests_unit_stress_participant_LDADD = $(unit_ldadd)
 
-EXTRA_DIST += tests/unit/common.h tests/unit/fixture.h tests/unit/scene.h
+EXTRA_DIST += tests/unit/common.h tests/unit/duo.h tests/unit/fixture.h \
+	tests/unit/scene.h
 
 if HAVE_CRITERION
 if STRESS_NUMBERS

@@ -235,16 +235,22 @@ static void receive_until_the_end(struct peer *peer, void *armed)
 Test(uring, shutdown_wakes_every_sleeper, .timeout = 20)
 {
 	struct evr_atomic_u64 *armed = shared_memory(4096);
+	struct evr_uring_shared *shared;
 	struct peer peer;
 	pid_t children[3];
+	uint32_t epoch;
 	int i;
 
 	peer_create(&peer, NULL);
+	shared = find_object(scribble_map(peer.region), EVR_URING_MAGIC);
 	for (i = 0; i < 3; i++)
 		children[i] = peer_child(&peer, receive_until_the_end, armed);
 	cr_assert(HOLDS_WITHIN(5000, evr_load_acquire_u64(armed) == 3));
 	sleep_ms(20);
+	epoch = evr_doorbell_arm(&shared->bell);
 	MUST(evr_uring_shutdown(peer.uring));
+	/* The back-stop would end their sleep too, so this is looked at by itself. */
+	cr_assert(evr_doorbell_rung_since(&shared->bell, epoch), "nobody rang");
 	for (i = 0; i < 3; i++)
 		child_succeeds(children[i]);
 	peer_close(&peer);

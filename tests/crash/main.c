@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+
+/*
+ * main.c - the crash harness: what if somebody dies, or is stopped, exactly here?
+ *
+ * For one operation at a time (scenarios*.c), for *every* machine instruction of it, an
+ * experiment is made: fresh shared memory, a process that has executed the operation up
+ * to that instruction, and then, by mode,
+ *
+ *	kill    it is killed. Two others do 1 000 operations each, and recovery runs.
+ *	quiet   it is killed, and recovered before anybody does anything else.
+ *	stop    it stays stopped. Two others must finish 1 000 operations each: nobody
+ *	        may wait for a stopped one. Then it goes on, finishes its operation and
+ *	        must find its blocks its own.
+ *	sender  it stays stopped, while whoever sent what it is taking, and died, is
+ *	        recovered: what it may be taking must be left for it.
+ *	both    it is killed and so is whoever sent what it was taking.
+ *	other   it stays stopped, and one of the two others is killed at work.
+ *	rival   it stays stopped, and one who took what it was about to take has died.
+ *
+ * A duet (beside-*) has two in the middle of something: the partner is stopped behind
+ * each of its stores to shared memory, and for each of them the victim at each
+ * instruction:
+ *
+ *	ends    the partner is stopped, then the victim; the partner ends first.
+ *	begins  the victim is stopped, then the partner; the victim ends first.
+ *
+ * Where there are very many points, and in ./check quick, every few are tried, and those
+ * right behind a store to shared memory ("points=N of=M"): between two stores, what one
+ * who is killed leaves in the memory is the same.
+ *
+ * Afterwards every block must be free exactly once, every message taken once, every
+ * request of a living submitter answered once, every ring, home and record at rest
+ * (audit.c). Operations named recover-* are recovery itself: there the one that is killed
+ * is the recoverer, of somebody who died before.
+ *
+ * Why instructions: a signal that kills or stops takes effect between two instructions,
+ * and on x86 all stores of the instructions before are visible to everybody afterwards.
+ * So the states that one dying process can leave behind are exactly those enumerated
+ * here, for this compiler's code; a locked instruction is one step.
+ *
+ * What it cannot see: three parties in the middle of something, or two that take turns
+ * more than once (the others run at full speed, but are not stepped); and weaker memory
+ * orders than x86 has. Faults that need those are for the stress tests (tests/process)
+ * and for model checking.
+ *
+ * A failure names operation, mode, point and instruction. To look at it again:
+ *
+ *	tests/crash/crash --only OP:MODE --point K      tells what happens
+ *	addr2line -fipe tests/crash/crash ADDRESS       the source line
+ */
+
+#define _GNU_SOURCE
+
+#include "crash.h"
+
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ITEMS_MAX  200
+#define LANES_MAX  8
+#define TEXTS_MAX  3
+#define POINT_NONE UINT32_MAX
+
+/* A mode that fails so often in one lane has shown what it has to show. */
+#define FAILURES_MAX 8
+
+/* How many points of an operation and mode the quick run looks at. */
+#define QUICK_POINTS 60
+
+/* And how many one looks at that has used up its time. */
+#define HURRY_POINTS 30
+
+/* One operation in one mode: what one lane found out about its share of the points. */
+struct share {
+	uint32_t finished;
+	uint32_t points;
+	uint32_t of;
+	bool strided;
+	uint32_t failed;
+	uint64_t elapsed_ns;
+	uint32_t texts_count;
+	char texts[TEXTS_MAX][900];
+};
+
+struct item {
+	const struct scenario *scenario;
+	enum mode mode;
+};
+
+static struct {
+	const char *only;
+	uint32_t point;
+	uint32_t partner;
+	uint32_t stride;
+	uint32_t most;
+	uint32_t seconds;
+	uint32_t lanes;
+	bool first;
+	bool verbose;
+} options = {.point = POINT_NONE, .partner = POINT_NONE, .stride = 1};
+
+static struct item items[ITEMS_MAX];
+static uint32_t items_count;
+static struct share (*shares)[LANES_MAX];
+static uint32_t *stop_all;
+static uint64_t begun_ns;
+
+/* Does the list "OP,OP:MODE,..." name this one? No list names all. */
+static bool named(const char *list, const char *operation, const char *mode)
+{
+	size_t length = strlen(operation);
+
+	if (!list)
+		return true;
+	for (const char *at = list; *at;) {
+		size_t word = strcspn(at, ",");
+
+		if (word == length && strncmp(at, operation, length) == 0)
+			return true;
+		if (word == length + 1 + strlen(mode) && at[length] == ':' &&
+		    strncmp(at, operation, length) == 0 &&
+		    strncmp(at + length + 1, mode, strlen(mode)) == 0)
+			return true;
+		at += word;
+		at += *at == ',';
+	}
+	return false;
+}
+
+static void choose_items(void)
+{
+	for (int i = 0; scenarios[i]; i++) {
+		for (int mode = 0; mode < MODES; mode++) {
+			if (!(scenarios[i]->modes & IN(mode)) ||
+			    !named(options.only, scenarios[i]->name, mode_names[mode]))
+				continue;
+			items[items_count].scenario = scenarios[i];
+			items[items_count++].mode = (enum mode)mode;
+		}
+	}
+}
+
+static void keep_finding(struct share *share, const struct item *item,
+			 const struct plan *plan, const struct finding *finding)
+{
+	char beside[40] = "";
+
+	share->failed++;
+	if (is_duet(item->mode))
+		snprintf(beside, sizeof(beside), " partner %u", plan->partner_point);
+	if (share->texts_count < TEXTS_MAX)
+		snprintf(share->texts[share->texts_count++], sizeof(share->texts[0]),
+			 "not ok %s %s point %u%s at %s: %s", item->scenario->name,
+			 mode_names[item->mode], plan->point, beside,
+			 symbol_at(finding->address), finding->text);
+	if (options.first)
+		__atomic_store_n(stop_all, 1, __ATOMIC_RELAXED);
+}
+
+/* Every so many points are tried, and always those behind a store to shared memory. */
+static uint32_t stride_of(const struct item *item, uint32_t count)
+{
+	uint32_t stride = options.stride;
+	uint32_t most = options.most;
+
+	if (item->scenario->stride > stride)
+		stride = item->scenario->stride;
+	if (options.seconds &&
+	    now_ns() - begun_ns > options.seconds * UINT64_C(1000000000))
+		most = HURRY_POINTS;
+	if (most && count / stride > most)
+		stride = count / most;
+	return stride;
+}
+
+static void run_point(struct share *share, const struct item *item, struct plan *plan,
+		      uint32_t point)
+{
+	static struct finding finding;
+
+	plan->point = point;
+	share->points++;
+	if (!experiment_run(plan, &finding))
+		keep_finding(share, item, plan, &finding);
+}
+
+/* The points of one path, as far as they are this lane's. */
+static void run_points(struct share *share, const struct item *item, struct plan *plan,
+		       uint32_t lane)
+{
+	const struct trace *trace = plan->trace;
+	uint32_t chosen = 0, stores = 0;
+
+	plan->record = false;
+	plan->verbose = options.verbose;
+	if (options.point != POINT_NONE) {
+		if (options.point < trace->count)
+			run_point(share, item, plan, options.point);
+		return;
+	}
+	for (uint32_t point = 0; point < trace->count; point++) {
+		uint32_t stride = stride_of(item, trace->count);
+		bool store =
+			stores < trace->stores_count && trace->stores[stores] == point;
+
+		stores += store;
+		share->strided |= stride > 1;
+		if (point % stride != 0 && !store)
+			continue;
+		if (chosen++ % options.lanes != lane)
+			continue;
+		if (__atomic_load_n(stop_all, __ATOMIC_RELAXED) ||
+		    share->failed >= FAILURES_MAX)
+			return;
+		run_point(share, item, plan, point);
+	}
+}
+
+/* Writes down the victim's path, by a run to the end of the operation, which is itself
+ * the last point; then tries the others. */
+static void run_path(struct share *share, const struct item *item, struct plan *plan,
+		     uint32_t lane)
+{
+	static struct finding finding;
+	struct trace trace = {0};
+
+	plan->trace = &trace;
+	plan->record = true;
+	plan->verbose = false;
+	bool good = experiment_run(plan, &finding);
+	plan->point = trace.count;
+	share->points += lane == 0;
+	share->of += trace.count + 1;
+	if (!good)
+		keep_finding(share, item, plan, &finding);
+	run_points(share, item, plan, lane);
+	trace_free(&trace);
+}
+
+/* A lane's share of an item: every lanes-th of the chosen points. */
+static void run_share(struct share *share, const struct item *item, uint32_t lane)
+{
+	static struct finding finding;
+	struct trace partner = {0};
+	uint64_t share_begun_ns = now_ns();
+	struct plan plan = {.scenario = item->scenario,
+			    .mode = item->mode,
+			    .verbose = options.verbose,
+			    .partner_trace = &partner};
+
+	if (is_duet(item->mode)) {
+		struct trace unused = {0};
+
+		plan.trace = &unused;
+		plan.record_partner = true;
+		plan.record = true;
+		if (!experiment_run(&plan, &finding))
+			keep_finding(share, item, &plan, &finding);
+		trace_free(&unused);
+		plan.record_partner = false;
+		for (uint32_t i = 0; i < partner.stores_count; i++) {
+			plan.partner_point = partner.stores[i];
+			if (options.partner == POINT_NONE ||
+			    options.partner == plan.partner_point)
+				run_path(share, item, &plan, lane);
+		}
+	} else {
+		run_path(share, item, &plan, lane);
+	}
+	trace_free(&partner);
+	share->elapsed_ns = now_ns() - share_begun_ns;
+	__atomic_store_n(&share->finished, 1, __ATOMIC_RELEASE);
+}
+
+static void pin(uint32_t lane)
+{
+	cpu_set_t all, one;
+
+	if (sched_getaffinity(0, sizeof(all), &all) < 0)
+		return;
+	lane %= (uint32_t)CPU_COUNT(&all);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all) || lane-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
+
+static pid_t start_lane(uint32_t lane)
+{
+	pid_t pid = fork();
+
+	if (pid < 0) {
+		perror("crash: fork");
+		exit(2);
+	}
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Tracer and victim on one CPU: four times as many steps a second. */
+	pin(lane);
+	for (uint32_t i = 0; i < items_count; i++) {
+		if (!__atomic_load_n(stop_all, __ATOMIC_RELAXED))
+			run_share(&shares[i][lane], &items[i], lane);
+	}
+	_exit(0);
+}
+
+/* Prints an item when all lanes have done their share of it. */
+static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all_gone)
+{
+	const struct item *item = &items[number];
+	uint32_t sum = 0, bad = 0, of = 0;
+	uint64_t elapsed_ns = 0;
+	bool strided = false;
+
+	for (uint32_t lane = 0; lane < options.lanes; lane++) {
+		const struct share *share = &shares[number][lane];
+
+		if (!__atomic_load_n(&share->finished, __ATOMIC_ACQUIRE) && !all_gone)
+			return false;
+		sum += share->points;
+		bad += share->failed;
+		strided |= share->strided;
+		if (share->of > of)
+			of = share->of;
+		if (share->elapsed_ns > elapsed_ns)
+			elapsed_ns = share->elapsed_ns;
+	}
+	if (sum == 0)
+		return true;
+	printf("crash %s %s points=%u", item->scenario->name, mode_names[item->mode],
+	       sum);
+	if (strided)
+		printf(" of=%u", of);
+	printf(" failed=%u\n", bad);
+	for (uint32_t lane = 0; lane < options.lanes; lane++) {
+		for (uint32_t i = 0; i < shares[number][lane].texts_count; i++)
+			printf("%s\n", shares[number][lane].texts[i]);
+	}
+	if (options.verbose)
+		printf("  %.2f s\n", (double)elapsed_ns / 1e9);
+	fflush(stdout);
+	*points += sum;
+	*failed += bad;
+	return true;
+}
+
+static int run_all(void)
+{
+	pid_t lanes[LANES_MAX];
+	uint32_t gone = 0, reported = 0, broken = 0;
+	uint64_t points = 0, failed = 0, distinct = 0;
+	struct timespec moment = {.tv_nsec = 20000000};
+
+	for (uint32_t lane = 0; lane < options.lanes; lane++)
+		lanes[lane] = start_lane(lane);
+	while (reported < items_count) {
+		for (uint32_t lane = 0; lane < options.lanes; lane++) {
+			int status;
+
+			if (lanes[lane] && waitpid(lanes[lane], &status, WNOHANG) > 0) {
+				lanes[lane] = 0;
+				gone++;
+				broken += status != 0;
+			}
+		}
+		if (report(reported, &points, &failed, gone == options.lanes))
+			reported++;
+		else
+			nanosleep(&moment, NULL);
+	}
+	if (broken)
+		printf("not ok the harness itself: %u of its %u lanes broke off\n",
+		       broken, options.lanes);
+	/* Each instruction of an operation counts once, however many modes tried it. */
+	for (uint32_t i = 0; i < items_count; i++) {
+		uint64_t here = 0;
+
+		if (i > 0 && items[i].scenario == items[i - 1].scenario)
+			continue;
+		for (uint32_t lane = 0; lane < options.lanes; lane++)
+			here += shares[i][lane].points;
+		distinct += here;
+	}
+	printf("crash points: %lu, experiments: %lu, failed: %lu\n", distinct, points,
+	       failed);
+	return failed || broken || points == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void list(void)
+{
+	for (int i = 0; scenarios[i]; i++) {
+		printf("%-16s %s;", scenarios[i]->name, scenarios[i]->about);
+		for (int mode = 0; mode < MODES; mode++) {
+			if (scenarios[i]->modes & IN(mode))
+				printf(" %s", mode_names[mode]);
+		}
+		putchar('\n');
+	}
+}
+
+static void help(void)
+{
+	puts("crash: kills and stops a process at every instruction of each operation.\n"
+	     "\n"
+	     "  --only OP[:MODE][,...]  these operations only\n"
+	     "  --point K               this one point, and tell what happens\n"
+	     "  --partner K             in duets: with the partner at this point only\n"
+	     "  --stride S              every S-th point\n"
+	     "  --most N                about N points of each operation and mode\n"
+	     "  --seconds N             after that, few points of what is left\n"
+	     "  --first                 stop at the first failure\n"
+	     "  --lanes N               so many at once; default: one a CPU\n"
+	     "  --list                  operations and their modes\n"
+	     "\n"
+	     "EVR_QUICK=1 in the environment: --most, small.\n"
+	     "Exit status: 0 no failure, 1 failures, 2 it could not run.");
+}
+
+static uint32_t number(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || end == text || value >= POINT_NONE) {
+		fprintf(stderr, "crash: \"%s\" is no number\n", text);
+		exit(2);
+	}
+	return (uint32_t)value;
+}
+
+static void read_options(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "only", required_argument, NULL, 'o' },
+		{ "point", required_argument, NULL, 'p' },
+		{ "partner", required_argument, NULL, 'P' },
+		{ "stride", required_argument, NULL, 's' },
+		{ "most", required_argument, NULL, 'm' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "lanes", required_argument, NULL, 'l' },
+		{ "first", no_argument, NULL, 'f' },
+		{ "list", no_argument, NULL, 'L' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *quick = getenv("EVR_QUICK");
+	int option;
+
+	if (quick && quick[0] == '1')
+		options.most = QUICK_POINTS;
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (option) {
+		case 'o':
+			options.only = optarg;
+			break;
+		case 'p':
+			options.point = number(optarg);
+			options.verbose = true;
+			options.lanes = 1;
+			break;
+		case 'P':
+			options.partner = number(optarg);
+			break;
+		case 's':
+			options.stride = number(optarg) ? number(optarg) : 1;
+			break;
+		case 'm':
+			options.most = number(optarg);
+			break;
+		case 't':
+			options.seconds = number(optarg);
+			break;
+		case 'f':
+			options.first = true;
+			break;
+		case 'l':
+			options.lanes = number(optarg);
+			break;
+		case 'L':
+			list();
+			exit(0);
+		case 'h':
+			help();
+			exit(0);
+		default:
+			exit(2);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	cpu_set_t cpus;
+	uint32_t cpus_count = 1;
+
+	begun_ns = now_ns();
+	read_options(argc, argv);
+	choose_items();
+	if (items_count == 0) {
+		fprintf(stderr, "crash: no such operation; see --list\n");
+		return 2;
+	}
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		cpus_count = (uint32_t)CPU_COUNT(&cpus);
+	if (options.lanes == 0)
+		options.lanes = cpus_count;
+	if (options.lanes > LANES_MAX)
+		options.lanes = LANES_MAX;
+
+	size_t bytes = sizeof(*shares) * items_count + sizeof(*stop_all);
+	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED) {
+		perror("crash: mmap");
+		return 2;
+	}
+	shares = (void *)memory;
+	stop_all = (void *)(memory + sizeof(*shares) * items_count);
+	return run_all();
+}

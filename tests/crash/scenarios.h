@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#ifndef EVERING_TESTS_CRASH_SCENARIOS_H
+#define EVERING_TESTS_CRASH_SCENARIOS_H
+
+/* scenarios.h - what is enumerated, by subject; scenarios.c has the list. */
+
+#include "crash.h"
+
+extern const struct scenario scenario_alloc, scenario_refill, scenario_free,
+	scenario_flush, scenario_free_container, scenario_contain, scenario_take_out,
+	scenario_agent_open, scenario_agent_close;
+
+extern const struct scenario scenario_push, scenario_push_full, scenario_pop,
+	scenario_pop_empty, scenario_push_far, scenario_pop_far, scenario_ring_close;
+
+extern const struct scenario scenario_submit, scenario_receive, scenario_receive_gone,
+	scenario_complete, scenario_complete_away, scenario_complete_gone,
+	scenario_complete_late, scenario_reap, scenario_reap_returned,
+	scenario_submitter_open, scenario_submitter_close, scenario_shutdown;
+
+extern const struct scenario scenario_recover_idle, scenario_recover_lookalike,
+	scenario_recover_request, scenario_recover_response, scenario_recover_taken,
+	scenario_recover_taken_request, scenario_recover_limbo, scenario_recover_queued,
+	scenario_recover_home;
+
+extern const struct scenario scenario_attach, scenario_detach, scenario_create_ring,
+	scenario_create_uring, scenario_create_beside_create;
+
+extern const struct scenario scenario_recover_beside_flush,
+	scenario_recover_beside_refill, scenario_recover_beside_pop,
+	scenario_recover_beside_recover, scenario_recover_beside_complete,
+	scenario_close_beside_complete, scenario_pop_beside_pop, scenario_pop_beside_push,
+	scenario_push_beside_push;
+
+/* What any operation is tried with, and what one that takes something is, besides. */
+#define MODES_ALONE  (IN(MODE_KILL) | IN(MODE_QUIET) | IN(MODE_STOP))
+#define MODES_SENDER (IN(MODE_SENDER) | IN(MODE_BOTH))
+
+/* What a prefix says of a request, between the word and the list of contents. */
+#define PREFIX_BEGIN offsetof(struct evr_block_shared, home)
+#define PREFIX_END   offsetof(struct evr_block_shared, contents)
+
+void hold_blocks(struct party *party, uint32_t count);
+void free_held(struct party *party);
+void leave_bitmap_intent(struct party *source);
+void enter_supplied(struct party *victim);
+void enter_message(struct party *victim);
+void do_alloc(struct party *victim);
+void do_push(struct party *victim);
+void do_pop(struct party *victim);
+void do_submitter_close(struct party *victim);
+void do_recover(struct party *victim);
+void leave_allocated(struct party *victim);
+void leave_pushed(struct party *victim);
+void leave_popped(struct party *victim);
+void leave_submitter_closed(struct party *victim);
+void leave_recovered(struct party *victim);
+void depart_with_request_taken(struct party *departed);
+void ring_traffic(struct party *house);
+/* Receives into party->request; waits for it. */
+void receive_one(struct party *party);
+/* Takes a request out of the submission ring and stops before its mark. */
+void take_a_request(struct party *party);
+/* Takes the token at the head of a ring as a popper does, and stops before its mark. */
+void take_without_mark(struct party *party, struct evr_ring_mpmc *ring);
+
+#endif
