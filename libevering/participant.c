@@ -83,8 +83,6 @@ static int try_join(struct evr_region *region, uint32_t i)
 
 int evri_participant_join(struct evr_region *region)
 {
-	uint32_t dead = 0;
-
 	for (uint32_t i = 0; i < region->participants_count; i++) {
 		int error = try_join(region, i);
 
@@ -98,16 +96,10 @@ int evri_participant_join(struct evr_region *region)
 			return evri_fail(error, "no lock on the byte of record %u: %s", i,
 					 strerror(-error));
 	}
-	for (uint32_t i = 0; i < region->participants_count; i++) {
-		uint64_t word = evr_load_relaxed_u64(&region->participants[i].word);
-		if (word_state(word) == EVR_PARTICIPANT_DEAD)
-			dead++;
-	}
-	return evri_fail(
-		-EMFILE,
-		"all %u participant records are taken, %u of them by dead ones that "
-		"a participant's evr_recover() would free",
-		region->participants_count, dead);
+	return evri_fail(-EMFILE,
+			 "all %u participant records are taken, %d of them by dead ones "
+			 "that a living participant's evr_recover() would free",
+			 region->participants_count, evr_participant_find_dead(region));
 }
 
 void evri_participant_leave(struct evr_region *region)
@@ -145,7 +137,9 @@ int evr_participant_find_dead(struct evr_region *region)
 		/* SYNC participant/word (acquire), pairs with try_join(). */
 		uint64_t word = evr_load_acquire_u64(shared_word);
 
-		if (word_state(word) == EVR_PARTICIPANT_ALIVE && i != region->record) {
+		bool ours = i == region->record && region->number != 0;
+
+		if (word_state(word) == EVR_PARTICIPANT_ALIVE && !ours) {
 			int held =
 				evri_os_liveness_test(region->fd, EVRI_LIVENESS_BYTE(i));
 			if (held < 0)
