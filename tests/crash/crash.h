@@ -55,6 +55,7 @@ struct board {
 	uint32_t cut_short; /* the victim was killed, perhaps before it did anything */
 	uint32_t ready;     /* the departed holds what it is to die with */
 	uint32_t die;       /* now it may */
+	uint32_t present;   /* the departed is attached */
 	uint32_t departed;  /* its attach number */
 	uint32_t answered;  /* operation of the source's whose answer was written */
 	uint32_t audited;   /* the blocks were counted: everybody may leave */
@@ -105,6 +106,7 @@ struct geometry {
 	uint32_t submission;
 	uint32_t completion;
 	uint32_t submitters;
+	uint32_t pool_flags;
 };
 
 enum mode {
@@ -156,6 +158,7 @@ extern const struct scenario *const scenarios[];
 extern const char *const mode_names[MODES];
 extern const char *const who_names[PARTIES];
 extern const struct geometry geometry_usual;
+extern const struct geometry geometry_untracked;
 extern const struct geometry geometry_small;
 extern const struct geometry geometry_tiny;
 

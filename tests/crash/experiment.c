@@ -45,6 +45,17 @@ const struct geometry geometry_usual = {
 	.submitters = 5,
 };
 
+/* The same with blocks whose words alloc and free leave alone. */
+const struct geometry geometry_untracked = {
+	.blocks = 96,
+	.batch = 4,
+	.ring_order = 3,
+	.submission = 8,
+	.completion = 8,
+	.submitters = 5,
+	.pool_flags = EVR_POOL_UNTRACKED,
+};
+
 /* For duets of recovery, which is tried again and again at each of its points. */
 const struct geometry geometry_tiny = {
 	.blocks = 14,
@@ -114,6 +125,7 @@ static void house_open(struct experiment *x)
 		.classes = &class,
 		.classes_count = 1,
 		.batch_count = geometry->batch,
+		.flags = geometry->pool_flags,
 	};
 	struct evr_uring_options uring = {
 		.size = sizeof(uring),
@@ -142,6 +154,7 @@ static void house_open(struct experiment *x)
 static void depart(struct party *departed, const struct scenario *scenario)
 {
 	departed->board->departed = evr_region_number(departed->region);
+	announce(&departed->board->present);
 	scenario->depart(departed);
 	announce(&departed->board->ready);
 	if (!scenario->departs_beside)

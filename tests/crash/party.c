@@ -120,6 +120,9 @@ void party_open_submitter(struct party *party)
 /* What lies in a magazine is the agent's, and lies there once. */
 static void check_magazines(struct party *party, const struct evr_agent *agent)
 {
+	uint32_t state = agent->flags & EVR_POOL_UNTRACKED ? EVR_BLOCK_OWNED :
+							     EVR_BLOCK_CACHED;
+
 	for (uint32_t class_index = 0; class_index < agent->classes_count;
 	     class_index++) {
 		const struct evri_magazine *magazine = &agent->magazines[class_index];
@@ -128,7 +131,7 @@ static void check_magazines(struct party *party, const struct evr_agent *agent)
 			uint32_t index = magazine->index[i];
 			uint64_t word =
 				evr_load_acquire_u64(&evri_block_at(agent, index)->word);
-			if (evr_block_word_state(word) != EVR_BLOCK_CACHED ||
+			if (evr_block_word_state(word) != state ||
 			    evr_block_word_owner(word) != agent->number)
 				complain(party, "block %u in the magazine says %016lx",
 					 index, word);

@@ -8,7 +8,8 @@
 
 extern const struct scenario scenario_alloc, scenario_refill, scenario_free,
 	scenario_flush, scenario_free_container, scenario_contain, scenario_take_out,
-	scenario_agent_open, scenario_agent_close;
+	scenario_agent_open, scenario_agent_close, scenario_untracked_refill,
+	scenario_untracked_flush, scenario_untracked_container;
 
 extern const struct scenario scenario_push, scenario_push_full, scenario_pop,
 	scenario_pop_empty, scenario_push_far, scenario_pop_far, scenario_ring_close;

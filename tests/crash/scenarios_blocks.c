@@ -252,6 +252,44 @@ const struct scenario scenario_take_out = {
 	.leave = leave_taken_out,
 };
 
+/* ---- the same in a pool that does not track ---- */
+
+const struct scenario scenario_untracked_refill = {
+	.name = "untracked-refill",
+	.about = "a block when the magazine is empty, words left alone",
+	.modes = MODES_ALONE | MODES_SENDER,
+	.geometry = &geometry_untracked,
+	.prepare = plant_stale_prefixes,
+	.supply = leave_bitmap_intent,
+	.supplies_to_die = true,
+	.operate = do_alloc,
+	.leave = leave_allocated,
+};
+
+const struct scenario scenario_untracked_flush = {
+	.name = "untracked-flush",
+	.about = "a block when the magazine is full, words left alone",
+	.modes = MODES_ALONE | MODES_SENDER,
+	.geometry = &geometry_untracked,
+	.prepare = plant_stale_prefixes,
+	.supply = leave_bitmap_intent,
+	.supplies_to_die = true,
+	.enter = enter_full_magazine,
+	.operate = do_free,
+	.leave = leave_freed,
+};
+
+const struct scenario scenario_untracked_container = {
+	.name = "untracked-container",
+	.about = "a block that contains two others is freed, words left alone",
+	.modes = MODES_ALONE,
+	.geometry = &geometry_untracked,
+	.prepare = plant_stale_prefixes,
+	.enter = enter_container,
+	.operate = do_free,
+	.leave = leave_freed,
+};
+
 /* ---- agents ---- */
 
 static void do_agent_open(struct party *victim)

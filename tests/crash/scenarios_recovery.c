@@ -59,7 +59,7 @@ static void supply_lookalike(struct party *source)
 {
 	struct evr_block *last;
 
-	await(source, &source->board->departed);
+	await(source, &source->board->present);
 	do {
 		hold_blocks(source, 1);
 		last = &source->held[source->held_count - 1];
