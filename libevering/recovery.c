@@ -13,7 +13,7 @@
  *     the word that was judged.
  *  3. Blocks that D was moving to or from the bitmap.
  *  4. Blocks that D was taking out of a ring: its intents.
- *  5. Nothing postponed: D's agents and record are free again.
+ *  5. All bells rung; if nothing was postponed, D's agents and record are free again.
  *
  * Nothing here is stored into another's record; every step may be repeated, and done by
  * several at once. A claimed block is an ordinary block of R's until it is disposed of,
@@ -412,8 +412,11 @@ static void finish(struct pass *pass)
 	if (evr_cas_acq_rel_u64(&region->participants[pass->dead_record].word, &dead,
 				evr_participant_word(EVR_PARTICIPANT_FREE, pass->dead)))
 		pass->stats->finished++;
+}
 
-	/* Whatever the dead one had published without ringing for it. */
+/* Whatever the dead one had published without ringing for it. */
+static void ring_all(const struct pass *pass)
+{
 	for (uint32_t i = 0; i < pass->urings_count; i++) {
 		const struct evri_uring *uring = &pass->urings[i];
 
@@ -435,6 +438,7 @@ static int recover_one(struct pass *pass)
 		return error;
 	scan_blocks(pass);
 	read_agents(pass);
+	ring_all(pass);
 	if (pass->stats->postponed != postponed)
 		return 1;
 	finish(pass);

@@ -36,46 +36,6 @@ const char *const mode_names[MODES] = {
 	"kill", "quiet", "stop", "sender", "both", "other", "rival", "ends", "begins",
 };
 
-const struct geometry geometry_usual = {
-	.blocks = 96,
-	.batch = 4,
-	.ring_order = 3,
-	.submission = 8,
-	.completion = 8,
-	.submitters = 5,
-};
-
-/* The same with blocks whose words alloc and free leave alone. */
-const struct geometry geometry_untracked = {
-	.blocks = 96,
-	.batch = 4,
-	.ring_order = 3,
-	.submission = 8,
-	.completion = 8,
-	.submitters = 5,
-	.pool_flags = EVR_POOL_UNTRACKED,
-};
-
-/* For duets of recovery, which is tried again and again at each of its points. */
-const struct geometry geometry_tiny = {
-	.blocks = 14,
-	.batch = 2,
-	.ring_order = 2,
-	.submission = 4,
-	.completion = 4,
-	.submitters = 3,
-};
-
-/* For recovery, whose length grows with all of it. */
-const struct geometry geometry_small = {
-	.blocks = 32,
-	.batch = 2,
-	.ring_order = 2,
-	.submission = 8,
-	.completion = 4,
-	.submitters = 4,
-};
-
 #define PARTICIPANTS 7
 #define AGENTS 8
 

@@ -12,6 +12,7 @@ tests_crash_crash_SOURCES = \
 	tests/crash/scenarios.h \
 	tests/crash/main.c \
 	tests/crash/experiment.c \
+	tests/crash/geometry.c \
 	tests/crash/step.c \
 	tests/crash/symbols.c \
 	tests/crash/party.c \

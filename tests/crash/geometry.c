@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+
+/* geometry.c - how big the regions are: tiny, so that operations are short and rings run
+ * full, empty and around. */
+
+#include "crash.h"
+
+#include <evering/pool.h>
+
+const struct geometry geometry_usual = {
+	.blocks = 96,
+	.batch = 4,
+	.ring_order = 3,
+	.submission = 8,
+	.completion = 8,
+	.submitters = 5,
+};
+
+/* The same with blocks whose words alloc and free leave alone. */
+const struct geometry geometry_untracked = {
+	.blocks = 96,
+	.batch = 4,
+	.ring_order = 3,
+	.submission = 8,
+	.completion = 8,
+	.submitters = 5,
+	.pool_flags = EVR_POOL_UNTRACKED,
+};
+
+/* For duets of recovery, which is tried again and again at each of its points. */
+const struct geometry geometry_tiny = {
+	.blocks = 14,
+	.batch = 2,
+	.ring_order = 2,
+	.submission = 4,
+	.completion = 4,
+	.submitters = 3,
+};
+
+/* For recovery, whose length grows with all of it. */
+const struct geometry geometry_small = {
+	.blocks = 32,
+	.batch = 2,
+	.ring_order = 2,
+	.submission = 8,
+	.completion = 4,
+	.submitters = 4,
+};
