@@ -15,7 +15,11 @@ tar -C /usr -cf - include 2>/dev/null | head -c "${megabytes}M" >input
 while [ "$(stat -c %s input)" -lt $((megabytes << 20)) ]; do
 	head -c 16M /dev/urandom >>input
 done
-"$program" -q -o quiet.zst input || not_ok "the undisturbed run succeeds" "it failed"
+# Slow enough that even a fast machine is still at it when the kills come, in chunks that
+# are done between two of them.
+work=(--level 12 --chunk 256K)
+"$program" -q "${work[@]}" -o quiet.zst input ||
+	not_ok "the undisturbed run succeeds" "it failed"
 
 # figure NAME FILE: of the last line
 figure() {
@@ -42,12 +46,12 @@ disturbed() {
 	fi
 }
 
-disturbed "a worker killed every 50 ms changes no byte" --kill-every 50 --level 3
-disturbed "a worker killed every 20 ms changes no byte" --kill-every 20
-disturbed "five workers, one killed every 10 ms, change no byte" \
-	--workers 5 --kill-every 10
+disturbed "a worker killed every 50 ms changes no byte" "${work[@]}" --kill-every 50
+disturbed "a worker killed every 20 ms changes no byte" "${work[@]}" --kill-every 20
+disturbed "five workers, one killed every 20 ms, change no byte" \
+	"${work[@]}" --workers 5 --kill-every 20
 disturbed "the only worker, killed every 40 ms, changes no byte" \
-	--workers 1 --kill-every 40
+	"${work[@]}" --workers 1 --kill-every 40
 
 if zstd -q -d -c loud.zst | cmp -s - input; then
 	ok "the stock zstd restores the disturbed output"
@@ -66,8 +70,8 @@ children() {
 }
 
 name="workers killed from outside are replaced and change no byte"
-"$program" -q -o quiet.zst --chunk 256K --level 9 input
-"$program" -o loud.zst --chunk 256K --level 9 input 2>line &
+"$program" -q "${work[@]}" -o quiet.zst input
+"$program" "${work[@]}" -o loud.zst input 2>line &
 job=$!
 kills=0
 while kill -0 $job 2>/dev/null && [ $kills -lt 40 ]; do
@@ -84,17 +88,24 @@ else
 fi
 
 name="a worker that is stopped and goes on changes no byte"
-"$program" -o loud.zst --chunk 256K --level 9 --workers 2 input 2>line &
+"$program" "${work[@]}" -o loud.zst --workers 2 input 2>line &
 job=$!
-sleep 0.3
-worker=$(children $job | awk '{ print $1 }')
-kill -STOP "$worker"
-sleep 1
-kill -CONT "$worker"
-if wait $job && cmp -s quiet.zst loud.zst; then
-	ok "$name"
+worker=
+until [ -n "$worker" ] || ! kill -0 $job 2>/dev/null; do
+	worker=$(children $job | awk '{ print $1 }')
+done
+sleep 0.1
+if kill -STOP "$worker"; then
+	sleep 1
+	kill -CONT "$worker"
+	if wait $job && cmp -s quiet.zst loud.zst; then
+		ok "$name"
+	else
+		not_ok "$name" "$(cat line)"
+	fi
 else
-	not_ok "$name" "$(cat line)"
+	wait $job
+	not_ok "$name" "the job ended before a worker could be stopped: $(cat line)"
 fi
 
 # The parent: nothing under the final name, and nobody left behind.
