@@ -44,7 +44,8 @@ that share memory with their parent. What it writes is what 'zstd -d' restores.
   --window N          chunks in work at once, 1 to 4096; default 4 for each worker.
                       Memory is about twice SIZE for each, whatever the input
   --kill-every MS     kill a random worker with SIGKILL every MS milliseconds, and start
-                      another: the output stays the same
+                      another: the output stays the same. Also one with each answer,
+                      until the first was caught with a chunk in hand
   --huge              keep the chunks in 2 MiB pages
   -q, --quiet         no progress bar and no line of figures
   -h, --help          this text

@@ -154,6 +154,10 @@ void pipeline::settle(completion &&back)
 	workers_.made_progress();
 	figures_.times.add(clock::now() - which.submitted);
 	figures_.bytes_in += which.chunk_bytes;
+	/* A job that is shorter than the interval shall not go undisturbed: one is killed
+	 * with each answer, until one was caught with a chunk in hand. */
+	if (wanted_.kill_every && figures_.recovered == 0)
+		next_kill_ = clock::now();
 	which.done = std::move(back);
 }
 

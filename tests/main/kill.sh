@@ -21,6 +21,7 @@ work=(--level 12 --chunk 256K)
 "$program" -q "${work[@]}" -o quiet.zst input ||
 	not_ok "the undisturbed run succeeds" "it failed"
 
+input=input
 # figure NAME FILE: of the last line
 figure() {
 	sed -nE "s/.* $1=([0-9]+).*/\\1/p" "$2"
@@ -31,7 +32,7 @@ disturbed() {
 	local name=$1
 	shift
 	rm -f loud.zst
-	if ! timeout 100 "$program" "$@" -o loud.zst input 2>line; then
+	if ! timeout 100 "$program" "$@" -o loud.zst $input 2>line; then
 		not_ok "$name" "evr-zstd $* failed: $(tail -n 3 line)"
 		return
 	fi
@@ -58,6 +59,13 @@ if zstd -q -d -c loud.zst | cmp -s - input; then
 else
 	not_ok "the stock zstd restores the disturbed output" "it differs from the input"
 fi
+
+# Over in less than the interval: until one is caught at work, each answer kills one.
+input=short
+head -c 8M input >short
+"$program" -q -o quiet.zst short
+disturbed "a job shorter than the interval is disturbed too" --kill-every 5000
+input=input
 
 # Chunks that are done faster than kills come, so that the kills land everywhere.
 "$program" -q --chunk 4K --level 5 -o quiet.zst input
