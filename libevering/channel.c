@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "channel_internal.h"
+#include "options.h"
 
 int evri_wait_options_check(const struct evr_wait_options *wait,
 			    struct evr_wait_options *ret)
@@ -29,17 +30,11 @@ int evri_wait_options_check(const struct evr_wait_options *wait,
 					  .spin_ns = EVR_SPIN_DEFAULT_NS };
 
 	if (wait) {
-		if (wait->size < sizeof(wait->size))
-			return evri_fail(-EINVAL, "wait options: size is required");
-		for (size_t i = sizeof(known); i < wait->size; i++)
-			if (((const char *)wait)[i])
-				return evri_fail(
-					-E2BIG,
-					"wait options of %zu bytes use a field unknown "
-					"to this library, which knows %zu",
-					wait->size, sizeof(known));
-		memcpy(&known, wait,
-		       wait->size < sizeof(known) ? wait->size : sizeof(known));
+		int error = evri_options_take(wait, sizeof(wait->size), &known,
+					      sizeof(known), "wait");
+
+		if (error < 0)
+			return error;
 	}
 	*ret = known;
 	return 0;

@@ -9,6 +9,7 @@ noinst_LTLIBRARIES += libevering-core.la
 # EVERING-SOURCES-BEGIN
 libevering_core_la_SOURCES = \
 	libevering/error.c \
+	libevering/options.c \
 	libevering/version.c \
 	libevering/os_memory.c \
 	libevering/os_futex.c \
@@ -34,6 +35,7 @@ libevering_core_la_SOURCES = \
 	libevering/dump_internal.h \
 	libevering/home.h \
 	libevering/internal_error.h \
+	libevering/options.h \
 	libevering/os.h \
 	libevering/os_errno.h \
 	libevering/pool_internal.h \

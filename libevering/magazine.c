@@ -353,10 +353,9 @@ static void put_in_magazine(struct evr_agent *agent, uint32_t index)
 	magazine->index[magazine->count++] = index;
 }
 
-int evri_block_free_contents(struct evr_agent *agent, uint32_t index)
+void evri_block_free_contents(struct evr_agent *agent, uint32_t index)
 {
 	empty_container(agent, index, put_in_magazine);
-	return 0;
 }
 
 static void put_in_bitmap(struct evr_agent *agent, uint32_t index)

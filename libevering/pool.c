@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "options.h"
 #include "pool_internal.h"
 
 #define POOL_NAME "evering.pool"
@@ -36,18 +37,11 @@ static int check_options(const struct evr_pool_options *options,
 {
 	struct evr_pool_options known = { 0 };
 	uint64_t chunks = 0;
+	int error = evri_options_take(options, offsetof(struct evr_pool_options, flags),
+				      &known, sizeof(known), "pool");
 
-	if (!options || options->size < offsetof(struct evr_pool_options, flags))
-		return evri_fail(-EINVAL, "pool options: size and classes are required");
-	for (size_t i = sizeof(known); i < options->size; i++)
-		if (((const char *)options)[i])
-			return evri_fail(-E2BIG,
-					 "pool options of %zu bytes use a field unknown "
-					 "to this library, which knows %zu",
-					 options->size, sizeof(known));
-	memcpy(&known, options,
-	       options->size < sizeof(known) ? options->size : sizeof(known));
-
+	if (error < 0)
+		return error;
 	if (!known.classes || known.classes_count == 0 ||
 	    known.classes_count > EVR_POOL_CLASSES_MAX)
 		return evri_fail(-EINVAL, "a pool has 1 to %d classes, not %u",

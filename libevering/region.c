@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "options.h"
 #include "region_internal.h"
 
 #define PARTICIPANTS_DEFAULT 64
@@ -65,25 +66,17 @@ static uint16_t tag_of(const uint8_t id[16])
 	return (uint16_t)(id[0] | id[1] << 8);
 }
 
-/* Options of an older header are shorter, of a newer one longer: what is beyond our
- * struct must be zero. */
 static int check_options(const struct evr_region_options *options,
 			 struct evr_region_options *ret)
 {
 	struct evr_region_options known = { 0 };
 
-	if (!options || options->size < offsetof(struct evr_region_options, page_bytes))
-		return evri_fail(-EINVAL, "region options: size and bytes are required");
-	for (size_t i = sizeof(known); i < options->size; i++)
-		if (((const char *)options)[i])
-			return evri_fail(
-				-E2BIG,
-				"region options of %zu bytes use a field unknown to "
-				"this library, which knows %zu",
-				options->size, sizeof(known));
-	memcpy(&known, options,
-	       options->size < sizeof(known) ? options->size : sizeof(known));
+	int error = evri_options_take(options,
+				      offsetof(struct evr_region_options, page_bytes),
+				      &known, sizeof(known), "region");
 
+	if (error < 0)
+		return error;
 	if (known.page_bytes == 0)
 		known.page_bytes = EVR_PAGE_4K;
 	if (known.page_bytes != EVR_PAGE_4K && known.page_bytes != EVR_PAGE_2M)

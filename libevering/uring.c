@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "options.h"
 #include "uring_internal.h"
 
 #define NAME_DEFAULT "uring"
@@ -28,18 +29,12 @@ static int check_options(const struct evr_uring_options *options,
 {
 	struct evr_uring_options known = { 0 };
 
-	if (options && options->size < sizeof(options->size))
-		return evri_fail(-EINVAL, "uring options: size is required");
 	if (options) {
-		for (size_t i = sizeof(known); i < options->size; i++)
-			if (((const char *)options)[i])
-				return evri_fail(
-					-E2BIG,
-					"uring options of %zu bytes use a field unknown "
-					"to this library, which knows %zu",
-					options->size, sizeof(known));
-		memcpy(&known, options,
-		       options->size < sizeof(known) ? options->size : sizeof(known));
+		int error = evri_options_take(options, sizeof(options->size), &known,
+					      sizeof(known), "uring");
+
+		if (error < 0)
+			return error;
 	}
 	if (!known.name)
 		known.name = NAME_DEFAULT;

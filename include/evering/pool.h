@@ -226,7 +226,7 @@ EVR_API void evr_agent_flush(struct evr_agent *agent);
 EVR_API int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index);
 EVR_API void evri_magazine_flush(struct evr_agent *agent, uint32_t class_index,
 				 uint32_t count);
-EVR_API int evri_block_free_contents(struct evr_agent *agent, uint32_t index);
+EVR_API void evri_block_free_contents(struct evr_agent *agent, uint32_t index);
 
 /* The prefix of block @index, or NULL when the pool has no such block. */
 EVRI_INLINE struct evr_block_shared *evri_block_at(const struct evr_agent *agent,
@@ -400,11 +400,8 @@ EVR_INLINE int evr_block_free(struct evr_agent *agent, evr_token token)
 	uint32_t index = evr_token_index(token);
 	if (EVR_UNLIKELY(evr_plain_load_u64(&block->contents[0]) |
 			 evr_plain_load_u64(&block->contents[1]) |
-			 evr_plain_load_u64(&block->contents[2]))) {
-		error = evri_block_free_contents(agent, index);
-		if (error < 0)
-			return error;
-	}
+			 evr_plain_load_u64(&block->contents[2])))
+		evri_block_free_contents(agent, index);
 
 	uint32_t class_index = agent->chunks[index / EVR_POOL_CHUNK_BLOCKS].class_index;
 	struct evri_magazine *magazine = &agent->magazines[class_index];

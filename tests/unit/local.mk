@@ -30,6 +30,7 @@ unit_programs = \
 	tests/unit/test_evering \
 	tests/unit/test_home \
 	tests/unit/test_layout \
+	tests/unit/test_options \
 	tests/unit/test_os \
 	tests/unit/test_os_liveness \
 	tests/unit/test_os_socket \
@@ -53,6 +54,7 @@ tests_unit_test_doorbell_LDADD = $(unit_ldadd)
 # This one contains doorbell.c, on top of a kernel of its own.
 tests_unit_test_doorbell_steps_LDADD = $(unit_ldadd)
 tests_unit_test_error_LDADD = $(unit_ldadd)
+tests_unit_test_options_LDADD = $(unit_ldadd)
 tests_unit_test_os_LDADD = $(unit_ldadd)
 tests_unit_test_os_liveness_LDADD = $(unit_ldadd)
 tests_unit_test_os_socket_LDADD = $(unit_ldadd)
