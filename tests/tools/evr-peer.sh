@@ -51,6 +51,12 @@ says() {
 	fi
 }
 
+# stop PID: and wait until it stands still; the signal alone only asks for it
+stop() {
+	kill -STOP "$1"
+	until_true 5 grep -q '^State:.*T (stopped)' "/proc/$1/status"
+}
+
 # ---- two peers that meet ----
 
 start server complete --listen "$socket"
@@ -92,7 +98,7 @@ says "a request whose completer was killed comes back once and is done by anothe
 start stopped complete --connect "$socket" --hold 200000
 stopped=$started_pid
 ready stopped
-kill -STOP "$stopped"
+stop "$stopped"
 timeout 30 "$peer" submit --connect "$socket" --count 500 >client 2>client.err
 says "a stopped completer delays nobody" client \
 	'^submit number=[0-9]+ sent=500 done=500 owner_died=0 errors=0$'
@@ -104,11 +110,11 @@ until_true 5 ended "$quick"
 start holder complete --connect "$socket" --hold 60000000 --print-ids
 holder=$started_pid
 ready holder
-kill -STOP "$stopped"
+stop "$stopped"
 start sender submit --connect "$socket"
 sender=$started_pid
 until_true 10 grep -q '^held .* at=receive$' holder
-kill -STOP "$holder"
+stop "$holder"
 kill -USR1 "$owner"
 until_true 5 grep -q '^directory' owner.err
 says "the dump names who is stopped with a request in its hands" owner.err \
