@@ -6,6 +6,7 @@
 everinginclude_HEADERS += \
 	cpp/evering/box.hpp \
 	cpp/evering/channel.hpp \
+	cpp/evering/cpu.hpp \
 	cpp/evering/deadline.hpp \
 	cpp/evering/error.hpp \
 	cpp/evering/evering.hpp \

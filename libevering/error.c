@@ -60,7 +60,9 @@ static const struct sentence sentences[] = {
 	  "the token was used twice, or its block was freed already: a token travels "
 	  "once" },
 	{ EPERM,
-	  "the block belongs to another participant: only its holder may do this" },
+	  "the block belongs to another participant, or a CPU is not one that this "
+	  "thread may use: only a block's holder may do this, and only an allowed CPU "
+	  "can be pinned to" },
 	{ EXDEV,
 	  "the token is one of another region: use it with the region that it was "
 	  "made in" },
@@ -82,13 +84,16 @@ static const struct sentence sentences[] = {
 	  "the region is truncated: its file ends before the memory that its header "
 	  "describes; create a new one" },
 	{ ENODEV,
-	  "this kernel has no pages of the wanted size: use 4 KiB pages, or set up "
-	  "huge pages" },
+	  "this machine has no such CPU or node, or its kernel no pages of the wanted "
+	  "size: name one that is there; use 4 KiB pages, or set up huge pages" },
 	{ EBADF,
 	  "the descriptor is not open, or not open for writing: pass an open one that "
 	  "can be read and written" },
 	{ EINTR,
 	  "a signal handler interrupted the wait: nothing was changed, call again" },
+	{ ERANGE,
+	  "a number is not among those that there are: the call's documentation states "
+	  "which these are" },
 	{ EOVERFLOW, "a size or count does not fit into its field: ask for less" },
 	{ EACCES,
 	  "the system does not permit this: check the owner and mode of the file, and "

@@ -9,6 +9,7 @@ noinst_LTLIBRARIES += libevering-core.la
 # EVERING-SOURCES-BEGIN
 libevering_core_la_SOURCES = \
 	libevering/error.c \
+	libevering/number_set.c \
 	libevering/options.c \
 	libevering/version.c \
 	libevering/os_memory.c \
@@ -16,7 +17,9 @@ libevering_core_la_SOURCES = \
 	libevering/os_liveness.c \
 	libevering/os_socket.c \
 	libevering/os_process.c \
+	libevering/os_cpu.c \
 	libevering/doorbell.c \
+	libevering/cpu.c \
 	libevering/region.c \
 	libevering/directory.c \
 	libevering/participant.c \
@@ -47,6 +50,7 @@ libevering_core_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 # Empty, not AM_LDFLAGS: -static would leave the shared library without position
 # independent objects to take.
 libevering_core_la_LDFLAGS =
+libevering_core_la_LIBADD = $(NUMA_LIBS)
 
 # The two libraries are the core and nothing else.
 libevering_la_SOURCES =
@@ -63,11 +67,13 @@ everinginclude_HEADERS = \
 	include/evering/base.h \
 	include/evering/block.h \
 	include/evering/channel.h \
+	include/evering/cpu.h \
 	include/evering/doorbell.h \
 	include/evering/dump.h \
 	include/evering/error.h \
 	include/evering/evering.h \
 	include/evering/home.h \
+	include/evering/number_set.h \
 	include/evering/participant.h \
 	include/evering/pool.h \
 	include/evering/recovery.h \

@@ -116,4 +116,28 @@ void evri_os_fd_close(int fd);
 /* Writes all @bytes (short writes and EINTR continued). */
 int evri_os_write(int fd, const void *buffer, size_t bytes);
 
+/* ---- os_cpu.c: CPUs and memory nodes, with libnuma ---- */
+
+/* Masks are arrays of 64-bit words, CPU n at bit n % 64 of word n / 64. The calling
+ * thread's own. -EINVAL: the kernel's mask needs more words than these / no CPU of the
+ * mask may be used. */
+int evri_os_affinity_get(uint64_t *words, size_t words_count);
+int evri_os_affinity_set(const uint64_t *words, size_t words_count);
+
+int evri_os_current_cpu(int *ret_cpu, int *ret_node);
+
+/* -ENODEV: there is no such CPU online. Everything is in node 0 without NUMA. */
+int evri_os_cpu_node(int cpu, int *ret_node);
+
+/* One more than the largest node number that the kernel can have. */
+int evri_os_nodes_limit(void);
+/* May this process take memory from the node? */
+bool evri_os_node_allowed(int node);
+/* Calls @take with each online CPU of the node until it returns non-zero, which is then
+ * returned. -ENODEV: no such node. */
+int evri_os_node_cpus(int node, int (*take)(void *context, int cpu), void *context);
+
+/* Which node the page at @address lies in. -EFAULT: not mapped; -ENOENT: not touched. */
+int evri_os_address_node(const void *address, int *ret_node);
+
 #endif

@@ -30,3 +30,18 @@ AC_DEFUN([EVR_REQUIRE_FLAG], [
 		[AC_MSG_ERROR([evering needs $4: '$3' did not compile and link])])
 	AC_SUBST([$2])
 ])
+
+# EVR_CHECK_CXX_HEADER(HEADER, IF-YES, IF-NO)
+# AC_CHECK_HEADERS would compile it as C++ of the compiler's own choice.
+AC_DEFUN([EVR_CHECK_CXX_HEADER], [
+	AC_LANG_PUSH([C++])
+	evr_saved_flags=$CXXFLAGS
+	CXXFLAGS="$CXXFLAGS $EVR_STD_CXXFLAGS"
+	AC_MSG_CHECKING([for $1])
+	AC_PREPROC_IFELSE([AC_LANG_SOURCE([[#include <$1>]])],
+		[evr_found=yes], [evr_found=no])
+	AC_MSG_RESULT([$evr_found])
+	CXXFLAGS=$evr_saved_flags
+	AC_LANG_POP([C++])
+	AS_VAR_IF([evr_found], [yes], [$2], [$3])
+])

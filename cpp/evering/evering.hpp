@@ -12,6 +12,7 @@
  *	channel<T, U>                 a uring with types          channel.hpp
  *	submitter, completer          its two ends                channel.hpp
  *	recover()                     what the dead held          recovery.hpp
+ *	number_set, pin()             CPUs, nodes, roles          cpu.hpp
  *
  * One process makes it all, and hands the region's descriptor over:
  *
@@ -45,6 +46,7 @@
 
 #include <evering/box.hpp>
 #include <evering/channel.hpp>
+#include <evering/cpu.hpp>
 #include <evering/deadline.hpp>
 #include <evering/error.hpp>
 #include <evering/evering.h>

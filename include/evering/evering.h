@@ -49,10 +49,12 @@
 #include <evering/base.h>
 #include <evering/block.h>
 #include <evering/channel.h>
+#include <evering/cpu.h>
 #include <evering/doorbell.h>
 #include <evering/dump.h>
 #include <evering/error.h>
 #include <evering/home.h>
+#include <evering/number_set.h>
 #include <evering/participant.h>
 #include <evering/pool.h>
 #include <evering/recovery.h>

@@ -13,6 +13,7 @@ cpp_test_ldadd = $(evr_lib) $(BOOST_TEST_LIBS)
 
 if HAVE_BOOST_TEST
 check_PROGRAMS += \
+	tests/cpp/test_cpu \
 	tests/cpp/test_error \
 	tests/cpp/test_message \
 	tests/cpp/test_region \
@@ -22,6 +23,10 @@ check_PROGRAMS += \
 	tests/cpp/test_request \
 	tests/cpp/test_channel \
 	tests/cpp/test_processes
+
+tests_cpp_test_cpu_SOURCES = tests/cpp/test_cpu.cpp tests/cpp/fixture.hpp
+tests_cpp_test_cpu_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_cpu_LDADD = $(cpp_test_ldadd)
 
 tests_cpp_test_error_SOURCES = tests/cpp/test_error.cpp tests/cpp/fixture.hpp
 tests_cpp_test_error_CPPFLAGS = $(cpp_test_cppflags)

@@ -18,7 +18,8 @@ project_files() {
 
 # Those that people write in a language with comments: all but texts and patches.
 source_files() {
-	project_files | grep -vE '\.(md|patch|xz|zst|gz)$|/LICENSE-|/expected/'
+	project_files | grep -vE '\.(md|patch|xz|zst|gz|xml|symbols)$|/LICENSE-' |
+		grep -vE '/expected/|/topologies/|/debian/(changelog|copyright|source/)'
 }
 
 c_files() {

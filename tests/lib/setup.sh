@@ -12,6 +12,11 @@ complain() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
 
+# What the library and its tools are built with.
+# shellcheck disable=SC2034 # for who sources this
+evr_packages=(build-essential autoconf automake libtool pkg-config libnuma-dev
+	libhwloc-dev libcli11-dev nlohmann-json3-dev libzstd-dev)
+
 # A header that the C++ compiler finds. (libraries without a pkg-config file)
 has_header() {
 	command -v c++ >/dev/null &&
@@ -39,6 +44,10 @@ has_package() {
 	pkg-config) has_commands pkg-config ;;
 	xz-utils) has_commands xz ;;
 	zstd | shellcheck | strace) has_commands "$1" ;;
+	libnuma-dev) has_header numa.h ;;
+	libhwloc-dev) has_module hwloc ;;
+	libcli11-dev) has_header CLI/CLI.hpp ;;
+	nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
 	libcriterion-dev) has_module criterion ;;
 	libzstd-dev) has_module libzstd ;;
 	libboost-test-dev) has_header boost/test/unit_test.hpp ;;
@@ -121,8 +130,10 @@ configure_tree() {
 	printf '%s\n' "$wanted" >"$dir/.arguments"
 }
 
-# One ./quickstart or ./check at a time builds in a tree; the next one waits.
+# One ./quickstart or ./check at a time builds in a tree; the next one waits. What runs
+# under one that has the tree does not.
 lock_tree() {
+	[ "${EVR_LOCKED:-}" != "$1" ] || return 0
 	mkdir -p "$1" || return
 	exec 9>"$1/.lock" || return
 	command -v flock >/dev/null || return 0

@@ -22,6 +22,7 @@ unit_programs = \
 	tests/unit/test_channel \
 	tests/unit/test_channel_leave \
 	tests/unit/test_contain \
+	tests/unit/test_cpu \
 	tests/unit/test_directory \
 	tests/unit/test_doorbell \
 	tests/unit/test_doorbell_steps \
@@ -30,6 +31,7 @@ unit_programs = \
 	tests/unit/test_evering \
 	tests/unit/test_home \
 	tests/unit/test_layout \
+	tests/unit/test_number_set \
 	tests/unit/test_options \
 	tests/unit/test_os \
 	tests/unit/test_os_liveness \
@@ -50,10 +52,12 @@ unit_programs = \
 	tests/unit/test_version
 
 tests_unit_test_atomic_LDADD = $(unit_ldadd)
+tests_unit_test_cpu_LDADD = $(unit_ldadd)
 tests_unit_test_doorbell_LDADD = $(unit_ldadd)
 # This one contains doorbell.c, on top of a kernel of its own.
 tests_unit_test_doorbell_steps_LDADD = $(unit_ldadd)
 tests_unit_test_error_LDADD = $(unit_ldadd)
+tests_unit_test_number_set_LDADD = $(unit_ldadd)
 tests_unit_test_options_LDADD = $(unit_ldadd)
 tests_unit_test_os_LDADD = $(unit_ldadd)
 tests_unit_test_os_liveness_LDADD = $(unit_ldadd)
