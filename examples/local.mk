@@ -44,6 +44,8 @@ examples_evr_zstd_SOURCES = \
 	examples/parallel_zstd/pipeline.hpp \
 	examples/parallel_zstd/progress.cpp \
 	examples/parallel_zstd/progress.hpp \
+	examples/parallel_zstd/seats.cpp \
+	examples/parallel_zstd/seats.hpp \
 	examples/parallel_zstd/stats.cpp \
 	examples/parallel_zstd/stats.hpp \
 	examples/parallel_zstd/worker.cpp \

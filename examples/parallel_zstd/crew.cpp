@@ -46,28 +46,29 @@ std::string cause(int status)
 
 } // namespace
 
-crew::crew(std::uint32_t size, int region_fd) : size_(size), region_fd_(region_fd)
+crew::crew(std::uint32_t size, int region_fd, const seats &where)
+	: region_fd_(region_fd), seats_(where)
 {
-	pids_.reserve(size_);
+	members_.reserve(size);
 	try {
-		while (pids_.size() < size_)
-			start();
+		for (std::uint32_t seat = 0; seat < size; seat++)
+			start(seat);
 	} catch (...) {
-		for (pid_t pid : pids_)
-			kill(pid, SIGKILL);
+		for (const member &one : members_)
+			kill(one.pid, SIGKILL);
 		throw;
 	}
 }
 
 crew::~crew()
 {
-	for (pid_t pid : pids_)
-		kill(pid, SIGKILL);
-	for (pid_t pid : pids_)
-		wait_for(pid);
+	for (const member &one : members_)
+		kill(one.pid, SIGKILL);
+	for (const member &one : members_)
+		wait_for(one.pid);
 }
 
-void crew::start()
+void crew::start(std::uint32_t seat)
 {
 	const pid_t parent = getpid();
 
@@ -79,14 +80,14 @@ void crew::start()
 			       "choose fewer --workers, or raise the limit (ulimit -u)");
 	if (pid == 0)
 		/* Not exit(): what the parent has opened is not ours to close. */
-		_exit(work(region_fd_, parent));
-	pids_.push_back(pid);
+		_exit(work(region_fd_, parent, seats_, seat));
+	members_.push_back({pid, seat});
 }
 
 void crew::bury(std::size_t index, int status)
 {
-	pids_[index] = pids_.back();
-	pids_.pop_back();
+	members_[index] = members_.back();
+	members_.pop_back();
 	if (WIFEXITED(status))
 		throw failure("a worker ended " + cause(status) + " before its time");
 	if (++deaths_in_vain_ > deaths_in_vain_max)
@@ -98,21 +99,22 @@ void crew::bury(std::size_t index, int status)
 
 std::uint32_t crew::replace_ended()
 {
-	std::uint32_t ended = 0;
+	std::vector<std::uint32_t> left;
 
-	for (std::size_t i = 0; i < pids_.size();) {
+	for (std::size_t i = 0; i < members_.size();) {
+		const member one = members_[i];
 		int status;
 
-		if (waitpid(pids_[i], &status, WNOHANG) == pids_[i]) {
+		if (waitpid(one.pid, &status, WNOHANG) == one.pid) {
 			bury(i, status);
-			ended++;
+			left.push_back(one.seat);
 		} else {
 			i++;
 		}
 	}
-	while (pids_.size() < size_)
-		start();
-	return ended;
+	for (std::uint32_t seat : left)
+		start(seat);
+	return static_cast<std::uint32_t>(left.size());
 }
 
 void crew::kill_random()
@@ -122,25 +124,26 @@ void crew::kill_random()
 			      std::to_string(kills_in_vain_max) +
 			      " kills: raise --kill-every, or lower --chunk or --level");
 
-	std::uniform_int_distribution<std::size_t> any(0, pids_.size() - 1);
-	std::size_t victim = any(random_);
+	std::uniform_int_distribution<std::size_t> any(0, members_.size() - 1);
+	std::size_t index = any(random_);
+	const member victim = members_[index];
 
-	kill(pids_[victim], SIGKILL);
-	wait_for(pids_[victim]);
-	pids_[victim] = pids_.back();
-	pids_.pop_back();
-	start();
+	kill(victim.pid, SIGKILL);
+	wait_for(victim.pid);
+	members_[index] = members_.back();
+	members_.pop_back();
+	start(victim.seat);
 }
 
 void crew::dismiss()
 {
 	auto until = std::chrono::steady_clock::now() + farewell;
 
-	while (!pids_.empty() && std::chrono::steady_clock::now() < until) {
-		std::erase_if(pids_, [](pid_t pid) {
-			return waitpid(pid, nullptr, WNOHANG) == pid;
+	while (!members_.empty() && std::chrono::steady_clock::now() < until) {
+		std::erase_if(members_, [](const member &one) {
+			return waitpid(one.pid, nullptr, WNOHANG) == one.pid;
 		});
-		if (!pids_.empty())
+		if (!members_.empty())
 			std::this_thread::sleep_for(std::chrono::milliseconds(1));
 	}
 }

@@ -4,6 +4,8 @@
 
 /* crew.hpp - the worker processes: started, killed, buried, replaced. */
 
+#include "seats.hpp"
+
 #include <cstdint>
 #include <random>
 #include <vector>
@@ -16,8 +18,9 @@ namespace parallel_zstd
 class crew
 {
 public:
-	/* Starts @size workers on the region behind the descriptor. Throws failure. */
-	crew(std::uint32_t size, int region_fd);
+	/* Starts @size workers on the region behind the descriptor, each in a seat of
+	 * its own. Throws failure. */
+	crew(std::uint32_t size, int region_fd, const seats &where);
 	/* Kills those that are left. */
 	~crew();
 	crew(const crew &) = delete;
@@ -45,12 +48,18 @@ public:
 	void dismiss();
 
 private:
-	void start();
+	/* Who comes in another's place sits down in its seat. */
+	struct member {
+		pid_t pid;
+		std::uint32_t seat;
+	};
+
+	void start(std::uint32_t seat);
 	void bury(std::size_t index, int status);
 
-	std::vector<pid_t> pids_;
-	std::uint32_t size_;
+	std::vector<member> members_;
 	int region_fd_;
+	const seats &seats_;
 	std::uint32_t deaths_in_vain_ = 0;
 	std::uint32_t kills_in_vain_ = 0;
 	std::mt19937 random_{std::random_device{}()};

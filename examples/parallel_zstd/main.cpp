@@ -10,6 +10,7 @@
  *	workspace  region, pool, channel, agent: as each process sees them
  *	worker     receive, compress, complete
  *	crew       the worker processes: started, killed, replaced
+ *	seats      which of them runs on which CPU, if evering-pin chose
  *	pipeline   the parent's loop
  *	stats      the figures of the last line; progress draws them while it lasts
  *
@@ -24,6 +25,7 @@
 #include "options.hpp"
 #include "output.hpp"
 #include "pipeline.hpp"
+#include "seats.hpp"
 #include "stats.hpp"
 #include "workspace.hpp"
 
@@ -41,9 +43,11 @@ void compress(const options &wanted)
 	input from(wanted.input);
 	output to(wanted.output, from.status());
 	workspace space = workspace::create(wanted);
-	crew workers(wanted.workers, space.region.fd());
+	const seats where;
+	crew workers(wanted.workers, space.region.fd(), where);
 
 	{
+		where.sit_as_parent();
 		pipeline parent(wanted, space, workers, from, to, figures);
 
 		parent.run();
@@ -53,7 +57,8 @@ void compress(const options &wanted)
 	if (space.channel.try_shutdown())
 		workers.dismiss();
 	if (!wanted.quiet)
-		std::fprintf(stderr, "%s\n", figures.line(wanted.workers).c_str());
+		std::fprintf(stderr, "%s %s\n", figures.line(wanted.workers).c_str(),
+			     where.line(wanted.workers).c_str());
 }
 
 } // namespace

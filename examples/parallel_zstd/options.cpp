@@ -55,8 +55,11 @@ SIZE is a number of bytes, or of KiB or MiB with K or M behind it.
 
 At the end a line on standard error: bytes of input and output, MB/s of input (1 MB is
 1 000 000 bytes), number of workers, median and 99th percentile of a chunk's time from
-submission to its return, workers killed by --kill-every, and chunks that came back from
-dead workers.
+submission to its return, workers killed by --kill-every, chunks that came back from dead
+workers, CPUs and memory nodes in use, and whether each process has a CPU of its own.
+
+Started by evering-pin --pairs or --count, the parent takes the submitter's CPU and each
+worker one of those that are left.
 
 Examples:
   evr-zstd big.iso                               makes big.iso.zst

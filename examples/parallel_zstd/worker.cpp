@@ -73,13 +73,14 @@ void serve(workspace &space)
 
 } // namespace
 
-int work(int region_fd, pid_t parent) noexcept
+int work(int region_fd, pid_t parent, const seats &where, std::uint32_t seat) noexcept
 {
 	forget_interrupts();
 	/* A parent that died before this call does not count, hence the second look. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		return EXIT_FAILURE;
 	try {
+		where.sit_as_worker(seat);
 		workspace space = workspace::attach(region_fd);
 
 		serve(space);

@@ -97,7 +97,7 @@ fi
 
 "$program" -o out.zst mixed 2>line
 shape='^bytes=[0-9]+ out=[0-9]+ MB/s=[0-9.]+ workers=[0-9]+ p50_us=[0-9]+ p99_us=[0-9]+'
-shape+=' killed=0 recovered=0$'
+shape+=' killed=0 recovered=0 cpus=[0-9,-]+ nodes=[0-9,-]+ pinned=(yes|no)$'
 name="the last line tells the figures, and no progress bar where there is no terminal"
 if [ "$(wc -l <line)" -eq 1 ] && grep -qE "$shape" line; then
 	ok "$name"
