@@ -100,7 +100,7 @@ static int pin(const struct evr_number_set *set, struct evr_number_set *before,
 		return error;
 	if (evr_number_set_equal(set, got))
 		return 0;
-	/* Should even this fail, the thread is on fewer CPUs than before, allowed ones. */
+	/* Should even this fail, the thread is on fewer CPUs than it was, all allowed. */
 	(void)apply(before);
 	return cannot_pin(set, got);
 }

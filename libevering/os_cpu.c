@@ -158,11 +158,10 @@ int evri_os_address_node(const void *address, int *ret_node)
 	EVRI_OS_KEEP_ERRNO;
 	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	void *page = (void *)((uintptr_t)address & ~(page_bytes - 1));
+	unsigned char resident;
 	int status = 0;
 
 	if (numa_available() < 0) {
-		unsigned char resident;
-
 		if (mincore(page, 1, &resident) < 0)
 			return -EFAULT;
 		*ret_node = 0;
@@ -170,6 +169,10 @@ int evri_os_address_node(const void *address, int *ret_node)
 	}
 	if (move_pages(0, 1, &page, NULL, &status, 0) < 0)
 		return -errno;
+	/* Linux 6.1 says EFAULT also of private memory that nobody has touched, and every
+	 * Linux of what was only read: the page of zeroes, which is in no node. */
+	if (status == -EFAULT && mincore(page, 1, &resident) == 0)
+		return -ENOENT;
 	if (status < 0)
 		return status;
 	*ret_node = status;

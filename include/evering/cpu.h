@@ -140,8 +140,8 @@ EVR_API EVR_NODISCARD int evr_node_cpus(int node, struct evr_number_set *set);
  * @address:   any address in the page; memory of a region or of one's own.
  * @ret_node:  the node. Pages can move later unless a policy binds them.
  *
- * Return: 0; -EFAULT: nothing is mapped there; -ENOENT: mapped, but no page has been
- * touched yet, so it lies nowhere.
+ * Return: 0; -EFAULT: nothing is mapped there; -ENOENT: mapped, but the page has not been
+ * touched yet, or private memory not written to, so it lies nowhere.
  */
 EVR_API EVR_NODISCARD int evr_address_node(const void *address, int *ret_node);
 

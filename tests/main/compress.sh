@@ -129,7 +129,7 @@ peak_kb() {
 	"$program" -q --chunk 256K --workers 1 -o /dev/null fifo &
 	job=$!
 	while kill -0 $job 2>/dev/null; do
-		now=$(awk '/^VmRSS/ { print $2 }' /proc/$job/status 2>/dev/null)
+		now=$(awk '/^VmHWM/ { print $2 }' /proc/$job/status 2>/dev/null)
 		[ "${now:-0}" -gt $peak ] && peak=$now
 	done
 	wait $job && echo $peak
@@ -137,9 +137,11 @@ peak_kb() {
 mkfifo fifo
 small=$(peak_kb 16)
 large=$(peak_kb 256)
+# The peak is a sample, and on a loaded machine the short run may end before it has all
+# its pages: 4 MiB more are nothing for 960 chunks more.
 name="memory stays the same on a larger input"
 if [ "${small:-0}" -gt 0 ] && [ "${large:-0}" -gt 0 ] &&
-	[ "$large" -lt $((small + 1024)) ]; then
+	[ "$large" -lt $((small + 4096)) ]; then
 	ok "$name"
 else
 	not_ok "$name" "'$small' KiB at 16 MB, '$large' KiB at 256 MB"
