@@ -37,6 +37,13 @@ EVR_STATIC_ASSERT(sizeof(struct evr_atomic_u32) == 4, "shared layout");
 EVR_STATIC_ASSERT(sizeof(struct evr_atomic_u64) == 8, "shared layout");
 EVR_STATIC_ASSERT(__GCC_ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics without a lock");
 
+/**
+ * evr_load_relaxed_u32(), evr_load_acquire_u32(), evr_load_relaxed_u64(),
+ * evr_load_acquire_u64(), evr_load_seq_cst_u64() - read a shared word.
+ * @word:  the word.
+ *
+ * Return: its value.
+ */
 EVRI_INLINE uint32_t evr_load_relaxed_u32(const struct evr_atomic_u32 *word)
 {
 	return __atomic_load_n(&word->raw, __ATOMIC_RELAXED);
@@ -47,6 +54,12 @@ EVRI_INLINE uint32_t evr_load_acquire_u32(const struct evr_atomic_u32 *word)
 	return __atomic_load_n(&word->raw, __ATOMIC_ACQUIRE);
 }
 
+/**
+ * evr_store_relaxed_u32(), evr_store_release_u32(), evr_store_relaxed_u64(),
+ * evr_store_release_u64() - write a shared word.
+ * @word:   the word.
+ * @value:  what it becomes.
+ */
 EVRI_INLINE void evr_store_relaxed_u32(struct evr_atomic_u32 *word, uint32_t value)
 {
 	__atomic_store_n(&word->raw, value, __ATOMIC_RELAXED);
@@ -57,7 +70,19 @@ EVRI_INLINE void evr_store_release_u32(struct evr_atomic_u32 *word, uint32_t val
 	__atomic_store_n(&word->raw, value, __ATOMIC_RELEASE);
 }
 
-/* On failure *expected becomes what was found, with acquire order. */
+/**
+ * evr_cas_acq_rel_u32(), evr_cas_acq_rel_u64(), evr_cas_release_u64(),
+ * evr_cas_seq_cst_u64() - compare and swap.
+ * @word:      the word.
+ * @expected:  what it must be; becomes what was found when it is not.
+ * @desired:   what it becomes.
+ *
+ * Never fails spuriously: a caller may conclude from a failure that the word was
+ * different. What was found then is read with acquire order by acq_rel, relaxed by
+ * release, sequentially consistent by seq_cst.
+ *
+ * Return: true when the word was changed.
+ */
 EVRI_INLINE bool evr_cas_acq_rel_u32(struct evr_atomic_u32 *word, uint32_t *expected,
 				     uint32_t desired)
 {
@@ -65,6 +90,14 @@ EVRI_INLINE bool evr_cas_acq_rel_u32(struct evr_atomic_u32 *word, uint32_t *expe
 					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+/**
+ * evr_fetch_add_relaxed_u32(), evr_fetch_add_acq_rel_u64(),
+ * evr_fetch_add_relaxed_u64() - add to a shared word.
+ * @word:    the word.
+ * @addend:  how much; sums wrap.
+ *
+ * Return: what it was before.
+ */
 EVRI_INLINE uint32_t evr_fetch_add_relaxed_u32(struct evr_atomic_u32 *word,
 					       uint32_t addend)
 {
@@ -96,8 +129,6 @@ EVRI_INLINE void evr_store_release_u64(struct evr_atomic_u64 *word, uint64_t val
 	__atomic_store_n(&word->raw, value, __ATOMIC_RELEASE);
 }
 
-/* The compare-and-swaps never fail spuriously: a caller may conclude from a failure that
- * the word was different. On failure *expected becomes what was found (acquire). */
 EVRI_INLINE bool evr_cas_acq_rel_u64(struct evr_atomic_u64 *word, uint64_t *expected,
 				     uint64_t desired)
 {
@@ -131,19 +162,29 @@ EVRI_INLINE uint64_t evr_fetch_add_relaxed_u64(struct evr_atomic_u64 *word,
 	return __atomic_fetch_add(&word->raw, addend, __ATOMIC_RELAXED);
 }
 
+/**
+ * evr_fetch_or_acq_rel_u64() - set bits of a shared word.
+ * @word:  the word.
+ * @bits:  which; those that are set already stay so.
+ *
+ * Return: what it was before.
+ */
 EVRI_INLINE uint64_t evr_fetch_or_acq_rel_u64(struct evr_atomic_u64 *word, uint64_t bits)
 {
 	return __atomic_fetch_or(&word->raw, bits, __ATOMIC_ACQ_REL);
 }
 
+/** evr_fence_seq_cst() - a full fence. */
 EVRI_INLINE void evr_fence_seq_cst(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/*
- * The fence between "published by a compare-and-swap" and "look whether somebody
- * sleeps". On x86 the locked instruction was a full barrier already and only the
+/**
+ * evr_fence_after_cas() - the fence between "published by a compare-and-swap" and "look
+ * whether somebody sleeps".
+ *
+ * On x86 the locked instruction was a full barrier already and only the
  * compiler must be told; elsewhere it is a real fence.
  */
 EVRI_INLINE void evr_fence_after_cas(void)
@@ -155,8 +196,16 @@ EVRI_INLINE void evr_fence_after_cas(void)
 #endif
 }
 
-/* A shared field that another word orders: one access, never torn by the compiler,
- * never read twice. */
+/**
+ * evr_plain_load_u64(), evr_plain_store_u64(), evr_plain_load_u32(),
+ * evr_plain_store_u32() - a shared field that another word orders.
+ * @field:  the field.
+ * @value:  what it becomes.
+ *
+ * One access, never torn by the compiler, never made twice.
+ *
+ * Return: (load) its value.
+ */
 EVRI_INLINE uint64_t evr_plain_load_u64(const uint64_t *field)
 {
 	return __atomic_load_n(field, __ATOMIC_RELAXED);
@@ -177,8 +226,11 @@ EVRI_INLINE void evr_plain_store_u32(uint32_t *field, uint32_t value)
 	__atomic_store_n(field, value, __ATOMIC_RELAXED);
 }
 
-/* One turn of a spin loop. The instruction is long on today's CPUs, so one a turn is a
- * coarse back-off already. */
+/**
+ * evr_pause() - one turn of a spin loop.
+ *
+ * The instruction is long on today's CPUs, so one a turn is a coarse back-off already.
+ */
 EVRI_INLINE void evr_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -9,8 +9,8 @@
  * errno on failure. They never touch `errno`, and they leave their results (the ret_
  * parameters) as they were when they fail. Two questions can then be asked:
  *
- *	evr_strerror(error)     what does this number mean in Evering, what shall I do?
- *	evr_error_detail()      which values made the last create or attach call fail?
+ *	evr_strerror(error)   what does it mean here, and what shall I do?
+ *	evr_error_detail()    which values made the last create or attach fail?
  */
 
 #include <evering/base.h>

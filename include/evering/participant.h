@@ -16,7 +16,7 @@
  * to learn what a dead one had in its registers.
  *
  *	record: FREE --join--> ALIVE --death or leave--> DEAD --recovered--> FREE
- *	agent:  FREE --open--> CLAIMED --zeroed--> USED --close or recovered--> FREE
+ *	agent:  FREE --open--> CLAIMED --zeroed--> USED --close, recovered--> FREE
  */
 
 #include <evering/atomic.h>

@@ -321,7 +321,7 @@ EVRI_INLINE int evri_block_mine(const struct evr_agent *agent, evr_token token,
  * Ordering: whoever freed the block did so before; its old content may be seen, torn.
  * Threads:  one at a time per agent. Signals: not from handlers.
  * Stopped or killed inside: others go on; the block comes back by recovery.
- * No system call, and mostly no locked instruction.
+ * Cost: no system call, and mostly no locked instruction.
  *
  * Return: 0, -EINVAL when no class is large enough, -ENOSPC when the class has no free
  * block (others may hold some in their magazines), -EUCLEAN when a block's word

@@ -12,7 +12,7 @@
  *
  *	held by the dead                       what happens to it
  *	idle, in a magazine, half allocated    free
- *	a request it was working on            goes home with -EOWNERDEAD, contents intact
+ *	a request it was working on            goes home with -EOWNERDEAD, intact
  *	a response it had written              goes home in its stead
  *	a request or response of a dead home   free
  *	in a ring                              stays there; whoever pops it has it

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: Apache-2.0 OR MIT
-about="layers, headers alone, symbols, comments, sizes, licence lines, shell scripts"
+about="layers, headers alone, symbols, manual pages, comments, sizes, licences, scripts"
 budget=60
-packages="shellcheck"
+packages="shellcheck mandoc man-db"
 needs_build=no
 
 run_group() {
