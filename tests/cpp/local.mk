@@ -3,7 +3,7 @@
 # Tests of the C++ face, with Boost.Test: tests/cpp/test_NAME.cpp. The group "cpp" of
 # ./check runs every program here whose name begins with test_. The lines of one:
 #
-#	check_PROGRAMS += tests/cpp/test_channel
+#	tests/cpp/test_channel in cpp_programs, and
 #	tests_cpp_test_channel_SOURCES = tests/cpp/test_channel.cpp
 #	tests_cpp_test_channel_CPPFLAGS = $(cpp_test_cppflags)
 #	tests_cpp_test_channel_LDADD = $(cpp_test_ldadd)
@@ -12,7 +12,7 @@ cpp_test_cppflags = $(AM_CPPFLAGS) $(BOOST_TEST_CPPFLAGS)
 cpp_test_ldadd = $(evr_lib) $(BOOST_TEST_LIBS)
 
 if HAVE_BOOST_TEST
-check_PROGRAMS += \
+cpp_programs = \
 	tests/cpp/test_cpu \
 	tests/cpp/test_error \
 	tests/cpp/test_message \
@@ -23,6 +23,7 @@ check_PROGRAMS += \
 	tests/cpp/test_request \
 	tests/cpp/test_channel \
 	tests/cpp/test_processes
+check_PROGRAMS += $(cpp_programs)
 
 tests_cpp_test_cpu_SOURCES = tests/cpp/test_cpu.cpp tests/cpp/fixture.hpp
 tests_cpp_test_cpu_CPPFLAGS = $(cpp_test_cppflags)

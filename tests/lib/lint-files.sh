@@ -9,6 +9,9 @@ cd "$EVR_TOP" || exit 1
 made='^\./(build[^/]*|autom4te\.cache|build-aux|\.git|evering-[0-9][^/]*)/'
 made+='|^\./(aclocal\.m4|configure~?|config\.(h|log|status|h\.in~?)|Makefile(\.in)?'
 made+='|libtool|stamp-h1|evering(-uninstalled)?\.pc|evering-[0-9].*\.tar\..*)$'
+made+='|^\./debian/(\.debhelper|tmp|libevering0|libevering-dev|evering-tools)/'
+made+='|^\./man/(man[137]/|manual\.list$)'
+made+='|^\./debian/(files|autoreconf\..*|.*-stamp|.*\.(substvars|debhelper))$'
 made+='|^\./m4/(libtool|lt.*)\.m4$|/\.(deps|libs)/|/\.dirstamp$|\.(o|lo|la|a|log|trs)$|~$'
 
 # Every file of the project, as ./PATH.
@@ -16,7 +19,8 @@ project_files() {
 	find . -type f -o -type l | grep -vE "$made" | sort
 }
 
-# Those that people write in a language with comments: all but texts and patches.
+# Those that people write in a language with comments: all but texts, patches and what
+# programs print or read.
 source_files() {
 	project_files | grep -vE '\.(md|patch|xz|zst|gz|xml|symbols)$|/LICENSE-' |
 		grep -vE '/expected/|/topologies/|/debian/(changelog|copyright|source/)'
