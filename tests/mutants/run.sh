@@ -63,7 +63,7 @@ build_mutant() {
 	fi
 	# shellcheck disable=SC2046 # words
 	objects "$dir/tree" "$dir/objects" $(sources) &&
-		"$CC" -static -no-pie -o "$dir/crash" "$dir/objects"/*.o
+		"$CC" -static -no-pie -o "$dir/crash" "$dir/objects"/*.o -lnuma
 }
 
 try_mutant() {

@@ -163,9 +163,12 @@ make_rooms() {
 	make_chroot "$ROOMS/base" build-essential pkg-config
 }
 
-if [ -z "$SKIP_REASON" ] && ! timed "mmdebstrap" make_rooms; then
+made=0
+[ -n "$SKIP_REASON" ] || timed "mmdebstrap" make_rooms || made=$?
+if [ $made -ne 0 ]; then
 	cat "$log"
-	SKIP_REASON="no Debian could be made: $(grep -m 1 "^E: " "$log")"
+	SKIP_REASON="no Debian could be made: $(grep -m 1 "^E: " "$log" | cut -c 1-120)"
+	[ $made -ne 124 ] || SKIP_REASON="mmdebstrap was not done in 100 s"
 	SKIP_CURE="see whether apt-get update works here, and mmdebstrap ${suite:?}"
 fi
 
