@@ -12,6 +12,7 @@
 struct evri_wait {
 	struct evr_wait_options options;
 	uint64_t next_check_ns;
+	uint32_t deaths_seen; /* of the region's count */
 	uint32_t calls; /* the clock is not read at every one */
 	bool slept;     /* in the last call */
 };

@@ -11,6 +11,7 @@
 #include <evering/channel.h>
 
 #include "channel_internal.h"
+#include "watch.h"
 
 /* So many calls that found something at once go by between two looks at the clock. */
 #define CALLS_PER_CLOCK 256
@@ -45,6 +46,19 @@ static int look_for_dead(struct evri_wait *wait, struct evr_agent *agent, uint64
 	wait->next_check_ns =
 		now_ns + (left > 0 ? POSTPONED_INTERVALS : 1) * EVR_DEATH_CHECK_NS;
 	return left == -EUCLEAN ? left : 0;
+}
+
+/* Has a death been noticed since this was asked last? Then the next look is due. */
+static bool somebody_died(struct evri_wait *wait, const struct evr_agent *agent)
+{
+	/* SYNC region/deaths (acquire), pairs with judge(). */
+	uint32_t deaths = evr_load_acquire_u32(&agent->pool->region->shared->deaths);
+
+	if (deaths == wait->deaths_seen)
+		return false;
+	wait->deaths_seen = deaths;
+	wait->next_check_ns = 0;
+	return true;
 }
 
 static int spin(const struct attempt *attempt, struct evri_wait *wait,
@@ -91,11 +105,19 @@ static int wait_for(const struct attempt *attempt, struct evri_wait *wait,
 		if (error != -EAGAIN)
 			return error;
 
+		evri_watch_start(agent->pool->region);
 		epoch = evr_doorbell_arm(attempt->bell);
 		error = attempt->try_once(attempt->handle, attempt->argument);
 		if (error != -EAGAIN)
 			return error;
 		now_ns = evri_os_now_ns();
+		/* Armed: a death that is counted after this look rings. */
+		if (somebody_died(wait, agent)) {
+			error = look_for_dead(wait, agent, now_ns);
+			if (error < 0)
+				return error;
+			continue;
+		}
 		if (attempt->nap_max_ns != EVR_NEVER &&
 		    until_ns > now_ns + attempt->nap_max_ns)
 			until_ns = now_ns + attempt->nap_max_ns;
@@ -114,6 +136,7 @@ static int wait_for(const struct attempt *attempt, struct evri_wait *wait,
 			return -ETIMEDOUT;
 		if (slept < 0 && slept != -EAGAIN && slept != -ETIMEDOUT)
 			return slept;
+		(void)somebody_died(wait, agent);
 		error = look_for_dead(wait, agent, now_ns);
 		if (error < 0)
 			return error;

@@ -7,45 +7,11 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "dump_internal.h"
-
-struct text {
-	int fd;
-	int error; /* the first one */
-	size_t used;
-	char buffer[4096];
-};
-
-static void flush(struct text *text)
-{
-	if (text->error == 0)
-		text->error = evri_os_write(text->fd, text->buffer, text->used);
-	text->used = 0;
-}
-
-__attribute__((format(printf, 2, 3))) static void say(struct text *text,
-						      const char *format, ...)
-{
-	char line[512];
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(line, sizeof(line), format, arguments);
-	va_end(arguments);
-	if (length < 0)
-		return;
-	if ((size_t)length >= sizeof(line))
-		length = sizeof(line) - 1;
-	if (text->used + (size_t)length > sizeof(text->buffer))
-		flush(text);
-	memcpy(text->buffer + text->used, line, (size_t)length);
-	text->used += (size_t)length;
-}
+#include "text.h"
 
 /* A name out of shared memory may hold anything; a terminal would obey some of it. */
 static const char *printable(const char *name, char ret[EVR_NAME_BYTES])
@@ -79,7 +45,8 @@ static uint32_t held_by(const struct evri_dump_participant *who)
 
 /* ---- what stands out ---- */
 
-static uint32_t tell_participants_trouble(struct text *text, const struct evri_dump *dump)
+static uint32_t tell_participants_trouble(struct evri_text *text,
+					  const struct evri_dump *dump)
 {
 	uint32_t told = 0;
 
@@ -87,7 +54,7 @@ static uint32_t tell_participants_trouble(struct text *text, const struct evri_d
 		const struct evri_dump_participant *who = &dump->participants[i];
 
 		if (who->life == EVRI_DUMP_STOPPED) {
-			say(text,
+			evri_say(text,
 			    "  ! participant %u (pid %" PRId64
 			    ") is stopped; in its hands: "
 			    "requests %u, other blocks %u: kill -CONT %" PRId64 "\n",
@@ -95,7 +62,7 @@ static uint32_t tell_participants_trouble(struct text *text, const struct evri_d
 			    held_by(who) - who->requests, who->pid);
 			told++;
 		} else if (who->life != EVRI_DUMP_ALIVE) {
-			say(text,
+			evri_say(text,
 			    "  ! participant %u (pid %" PRId64
 			    ") is dead, and the %u blocks it"
 			    " held are not back: evr_recover() fetches them\n",
@@ -106,12 +73,12 @@ static uint32_t tell_participants_trouble(struct text *text, const struct evri_d
 	return told;
 }
 
-static uint32_t tell_pool_trouble(struct text *text, const struct evri_dump *dump)
+static uint32_t tell_pool_trouble(struct evri_text *text, const struct evri_dump *dump)
 {
 	uint32_t told = 0;
 
 	if (!dump->pool) {
-		say(text, "  ! there is no usable pool: %s\n",
+		evri_say(text, "  ! there is no usable pool: %s\n",
 		    evr_strerror(dump->pool_error));
 		return 1;
 	}
@@ -119,7 +86,7 @@ static uint32_t tell_pool_trouble(struct text *text, const struct evri_dump *dum
 		uint64_t bytes = dump->pool->classes[i].payload_bytes;
 
 		if (dump->classes[i].bits == 0) {
-			say(text,
+			evri_say(text,
 			    "  ! class of %" PRIu64
 			    " bytes: no free block; %u are cached by "
 			    "agents (evr_agent_flush() gives them back)\n",
@@ -127,7 +94,7 @@ static uint32_t tell_pool_trouble(struct text *text, const struct evri_dump *dum
 			told++;
 		}
 		if (dump->classes[i].odd) {
-			say(text,
+			evri_say(text,
 			    "  ! class of %" PRIu64
 			    " bytes: the words of %u blocks are none: "
 			    "somebody has overwritten them\n",
@@ -138,7 +105,7 @@ static uint32_t tell_pool_trouble(struct text *text, const struct evri_dump *dum
 	return told;
 }
 
-static uint32_t tell_urings_trouble(struct text *text, const struct evri_dump *dump)
+static uint32_t tell_urings_trouble(struct evri_text *text, const struct evri_dump *dump)
 {
 	char name[EVR_NAME_BYTES];
 	uint32_t told = 0;
@@ -148,11 +115,12 @@ static uint32_t tell_urings_trouble(struct text *text, const struct evri_dump *d
 
 		printable(uring->name, name);
 		if (uring->broken) {
-			say(text, "  ! uring \"%s\": its header contradicts itself\n",
+			evri_say(text,
+				 "  ! uring \"%s\": its header contradicts itself\n",
 			    name);
 			told++;
 		} else if (uring->queued) {
-			say(text,
+			evri_say(text,
 			    "  ! uring \"%s\": %" PRIu64
 			    " requests wait for a completer%s\n",
 			    name, uring->queued,
@@ -166,22 +134,22 @@ static uint32_t tell_urings_trouble(struct text *text, const struct evri_dump *d
 	return told;
 }
 
-static void tell_what_stands_out(struct text *text, const struct evri_dump *dump)
+static void tell_what_stands_out(struct evri_text *text, const struct evri_dump *dump)
 {
-	say(text, "what stands out\n");
+	evri_say(text, "what stands out\n");
 	if (tell_participants_trouble(text, dump) + tell_pool_trouble(text, dump) +
 		    tell_urings_trouble(text, dump) ==
 	    0)
-		say(text, "  nothing\n");
+		evri_say(text, "  nothing\n");
 }
 
 /* ---- the tables ---- */
 
-static void tell_region(struct text *text, const struct evr_region *region)
+static void tell_region(struct evri_text *text, const struct evr_region *region)
 {
 	uint32_t status = evr_load_relaxed_u32(&region->shared->status);
 
-	say(text,
+	evri_say(text,
 	    "region %04x: %" PRIu64 " bytes in pages of %" PRIu64
 	    " KiB, layout version %u, %s;"
 	    " told by participant %u\n",
@@ -190,20 +158,20 @@ static void tell_region(struct text *text, const struct evr_region *region)
 	    region->number);
 }
 
-static void tell_participants(struct text *text, const struct evri_dump *dump)
+static void tell_participants(struct evri_text *text, const struct evri_dump *dump)
 {
 	uint64_t now_ns = evri_os_now_ns();
 
-	say(text, "\nparticipants: %u of %u records in use; blocks in their hands\n",
+	evri_say(text, "\nparticipants: %u of %u records in use; blocks in their hands\n",
 	    dump->participants_count, dump->region->participants_count);
-	say(text, "  %6s %8s %9s %6s %7s %6s %8s %9s %6s  %s\n", "number", "pid",
+	evri_say(text, "  %6s %8s %9s %6s %7s %6s %8s %9s %6s  %s\n", "number", "pid",
 	    "joined", "agents", "working", "idle", "answered", "magazine", "queued",
 	    "state");
 	for (uint32_t i = 0; i < dump->participants_count; i++) {
 		const struct evri_dump_participant *who = &dump->participants[i];
 		uint64_t ago_ns = who->joined_ns < now_ns ? now_ns - who->joined_ns : 0;
 
-		say(text,
+		evri_say(text,
 		    "  %6u %8" PRId64 " %7" PRIu64 " s %6u %7u %6u %8u %9u %6u  %s\n",
 		    who->number, who->pid, ago_ns / UINT64_C(1000000000),
 		    who->agents_count, who->requests, who->owned, who->responses,
@@ -211,15 +179,15 @@ static void tell_participants(struct text *text, const struct evri_dump *dump)
 	}
 }
 
-static void tell_wire(struct text *text, const char *what, uint64_t wire)
+static void tell_wire(struct evri_text *text, const char *what, uint64_t wire)
 {
-	say(text, "%s block %" PRIu64 " generation %" PRIu64, what,
+	evri_say(text, "%s block %" PRIu64 " generation %" PRIu64, what,
 	    (wire & EVR_TOKEN_WIRE_MASK) >> EVR_TOKEN_GENERATION_BITS,
 	    wire & EVR_TOKEN_GENERATION_MASK);
 }
 
 /* Only agents that are in the middle of something. */
-static void tell_intents(struct text *text, const struct evr_region *region)
+static void tell_intents(struct evri_text *text, const struct evr_region *region)
 {
 	bool any = false;
 
@@ -237,19 +205,20 @@ static void tell_intents(struct text *text, const struct evr_region *region)
 		if (word >> 56 != EVR_AGENT_USED || (!set && !bitmap))
 			continue;
 		if (!any)
-			say(text, "\nintents: agents that were inside an operation\n");
+			evri_say(text,
+				 "\nintents: agents that were inside an operation\n");
 		any = true;
-		say(text, "  agent %u of participant %u:", i, (uint32_t)word);
+		evri_say(text, "  agent %u of participant %u:", i, (uint32_t)word);
 		if (bitmap)
-			say(text, " at bitmap word %" PRIu64, bitmap - 1);
+			evri_say(text, " at bitmap word %" PRIu64, bitmap - 1);
 		for (int k = 0; k < EVR_AGENT_INTENTS; k++)
 			if (intents[k] & EVR_INTENT_SET)
 				tell_wire(text, " taking", intents[k]);
-		say(text, "\n");
+		evri_say(text, "\n");
 	}
 }
 
-static void tell_requests(struct text *text, const struct evri_dump *dump)
+static void tell_requests(struct evri_text *text, const struct evri_dump *dump)
 {
 	uint32_t told = dump->requests_count;
 
@@ -257,14 +226,14 @@ static void tell_requests(struct text *text, const struct evri_dump *dump)
 		return;
 	if (told > EVRI_DUMP_REQUESTS_MAX)
 		told = EVRI_DUMP_REQUESTS_MAX;
-	say(text, "\nrequests in work: %u%s\n", dump->requests_count,
+	evri_say(text, "\nrequests in work: %u%s\n", dump->requests_count,
 	    told < dump->requests_count ? ", the first of them" : "");
 	for (uint32_t i = 0; i < told; i++) {
 		const struct evri_dump_request *request = &dump->requests[i];
 		const struct evri_dump_participant *holder =
 			evri_dump_find(dump, request->holder);
 
-		say(text,
+		evri_say(text,
 		    "  block %u: operation %" PRIu64
 		    " of participant %u, %u bytes, attempt %u,"
 		    " in the hands of participant %u (%s)\n",
@@ -274,52 +243,53 @@ static void tell_requests(struct text *text, const struct evri_dump *dump)
 	}
 }
 
-static void tell_classes(struct text *text, const struct evri_dump *dump)
+static void tell_classes(struct evri_text *text, const struct evri_dump *dump)
 {
 	if (!dump->pool)
 		return;
-	say(text, "\npool: %u blocks%s\n", dump->pool->blocks_count,
-	    dump->pool->flags & EVR_POOL_UNTRACKED
-		    ? " (untracked: cached and idle are not told apart)"
-		    : "");
-	say(text, "  %10s %8s %8s %8s %8s %8s %8s %9s %8s\n", "bytes", "blocks", "free",
+	evri_say(text, "\npool: %u blocks%s\n", evr_pool_blocks(dump->pool),
+		 dump->pool->flags & EVR_POOL_UNTRACKED
+			 ? " (untracked: cached and idle are not told apart)"
+			 : "");
+	evri_say(text, "  %10s %8s %8s %8s %8s %8s %8s %9s %8s\n", "bytes", "blocks",
+		 "free",
 	    "magazine", "idle", "request", "response", "contained", "queued");
 	for (uint32_t i = 0; i < dump->pool->classes_count; i++) {
 		const struct evri_dump_class *class = &dump->classes[i];
 
-		say(text, "  %10" PRIu64 " %8u %8u %8u %8u %8u %8u %9u %8u\n",
+		evri_say(text, "  %10" PRIu64 " %8u %8u %8u %8u %8u %8u %9u %8u\n",
 		    dump->pool->classes[i].payload_bytes,
-		    dump->pool->classes[i].blocks_count, class->bits,
+		    class->blocks, class->bits,
 		    class->states[EVR_BLOCK_CACHED], class->states[EVR_BLOCK_OWNED],
 		    class->states[EVR_BLOCK_REQ], class->states[EVR_BLOCK_RESP],
 		    class->states[EVR_BLOCK_IN], class->queued);
 	}
 }
 
-static void tell_ring(struct text *text, const char *what,
+static void tell_ring(struct evri_text *text, const char *what,
 		      const struct evr_ring_mpmc *ring)
 {
 	bool closed;
 	uint64_t fill = evri_dump_ring_fill(ring, &closed);
 
-	say(text, "%s %" PRIu64 " of %" PRIu64 "%s", what, fill, ring->mask + 1,
+	evri_say(text, "%s %" PRIu64 " of %" PRIu64 "%s", what, fill, ring->mask + 1,
 	    closed ? " (closed)" : "");
 }
 
-static void tell_bell(struct text *text, const struct evr_doorbell_shared *bell)
+static void tell_bell(struct evri_text *text, const struct evr_doorbell_shared *bell)
 {
 	uint64_t backstops = evr_doorbell_backstops(bell);
 
-	say(text, "; %s",
+	evri_say(text, "; %s",
 	    evr_load_relaxed_u64(&bell->word) & EVR_DOORBELL_SLEEPER
 		    ? "somebody may sleep"
 		    : "nobody sleeps");
 	if (backstops)
-		say(text, ", %" PRIu64 " wakes came by the back-stop", backstops);
-	say(text, "\n");
+		evri_say(text, ", %" PRIu64 " wakes came by the back-stop", backstops);
+	evri_say(text, "\n");
 }
 
-static void tell_homes(struct text *text, const struct evri_dump *dump,
+static void tell_homes(struct evri_text *text, const struct evri_dump *dump,
 		       const struct evri_uring *uring)
 {
 	for (uint32_t slot = 0; slot < uring->homes_count; slot++) {
@@ -331,7 +301,7 @@ static void tell_homes(struct text *text, const struct evri_dump *dump,
 
 		if (evri_home_word_state(word) != EVR_HOME_OPEN)
 			continue;
-		say(text, "    home %u: submitter is participant %u (%s);", slot,
+		evri_say(text, "    home %u: submitter is participant %u (%s);", slot,
 		    (uint32_t)word, who ? life_name(who->life) : "gone");
 		if (evri_home_ring(uring, slot, EVRI_HOME_COMPLETIONS, &ring) == 0)
 			tell_ring(text, " completions", &ring);
@@ -341,7 +311,7 @@ static void tell_homes(struct text *text, const struct evri_dump *dump,
 	}
 }
 
-static void tell_urings(struct text *text, const struct evri_dump *dump)
+static void tell_urings(struct evri_text *text, const struct evri_dump *dump)
 {
 	char name[EVR_NAME_BYTES];
 	struct evr_ring_mpmc ring;
@@ -351,7 +321,7 @@ static void tell_urings(struct text *text, const struct evri_dump *dump)
 
 		if (uring->broken || evri_uring_submissions(&uring->uring, &ring) < 0)
 			continue;
-		say(text, "  uring \"%s\"%s;", printable(uring->name, name),
+		evri_say(text, "  uring \"%s\"%s;", printable(uring->name, name),
 		    uring->closed ? ", SHUT DOWN" : "");
 		tell_ring(text, " submissions", &ring);
 		tell_bell(text, &uring->uring.shared->bell);
@@ -375,29 +345,29 @@ static const char *entry_state(uint32_t state)
 	}
 }
 
-static void tell_directory(struct text *text, const struct evr_region *region)
+static void tell_directory(struct evri_text *text, struct evr_region *region)
 {
-	static const char *const kinds[] = {"?", "pool", "ring", "uring"};
+	static const char *const kinds[] = {"?", "pool", "ring", "uring", "extent"};
 	struct evri_directory_cursor cursor = {0};
 	struct evri_object object;
 	struct evr_ring_mpmc ring;
 	char name[EVR_NAME_BYTES];
 
 	while (evri_directory_next(region, &cursor, &object)) {
-		say(text, "  %-5s \"%s\": %" PRIu64 " KiB at %" PRIu64 " KiB, %s",
-		    kinds[object.kind < 4 ? object.kind : 0],
+		evri_say(text, "  %-5s \"%s\": %" PRIu64 " KiB at %" PRIu64 " KiB, %s",
+		    kinds[object.kind < 5 ? object.kind : 0],
 		    printable(object.name, name), object.bytes >> 10, object.offset >> 10,
 		    entry_state(object.state));
 		if (object.state == EVRI_ENTRY_READY && object.kind == EVRI_OBJECT_RING &&
 		    evri_ring_mpmc_bind(object.address, object.bytes, 0, &ring) == 0)
 			tell_ring(text, "; blocks", &ring);
-		say(text, ", by participant %u\n", object.owner);
+		evri_say(text, ", by participant %u\n", object.owner);
 	}
 }
 
 int evr_region_dump(struct evr_region *region, int fd)
 {
-	struct text text = {.fd = fd};
+	struct evri_text text = {.fd = fd};
 	struct evri_dump dump;
 	int error = evri_dump_gather(region, &dump);
 
@@ -408,11 +378,11 @@ int evr_region_dump(struct evr_region *region, int fd)
 		tell_intents(&text, region);
 		tell_requests(&text, &dump);
 		tell_classes(&text, &dump);
-		say(&text, "\nrings\n");
+		evri_say(&text, "\nrings\n");
 		tell_urings(&text, &dump);
-		say(&text, "\ndirectory\n");
+		evri_say(&text, "\ndirectory\n");
 		tell_directory(&text, region);
-		flush(&text);
+		evri_flush(&text);
 		error = text.error;
 	}
 	evri_dump_free(&dump);

@@ -211,14 +211,19 @@ static void gather_blocks(struct evri_dump *dump)
 {
 	const struct evr_pool *pool = dump->pool;
 
-	for (uint32_t i = 0; i < pool->chunks_count; i++) {
+	for (uint32_t i = 0; i < dump->blocks_max / EVR_POOL_CHUNK_BLOCKS; i++) {
 		const struct evri_chunk *chunk = &pool->chunks[i];
-		struct evri_dump_class *class = &dump->classes[chunk->class_index];
+		uint32_t blocks = evri_chunk_blocks(chunk);
+		struct evri_dump_class *class = &dump->classes[evri_chunk_class(chunk)];
 		const char *at = dump->region->base + chunk->offset;
 
+		if (blocks == 0)
+			continue;
+		class->blocks += blocks;
+
 		class->bits += (uint32_t)__builtin_popcountll(
-			evr_load_relaxed_u64(&pool->bitmap[i]));
-		for (uint32_t k = 0; k < chunk->blocks_count; k++) {
+			evr_load_relaxed_u64(evri_pool_bits(pool, i)));
+		for (uint32_t k = 0; k < blocks; k++) {
 			judge_block(dump, class, i * EVR_POOL_CHUNK_BLOCKS + k,
 				    (const struct evr_block_shared *)at);
 			at += chunk->stride_bytes;
@@ -237,7 +242,7 @@ int evri_dump_gather(struct evr_region *region, struct evri_dump *ret)
 		return error;
 	ret->pool_error = evr_pool_open(region, &ret->pool);
 	if (ret->pool_error == 0) {
-		ret->blocks_max = ret->pool->chunks_count * EVR_POOL_CHUNK_BLOCKS;
+		ret->blocks_max = evri_pool_chunks(ret->pool) * EVR_POOL_CHUNK_BLOCKS;
 		ret->in_ring = calloc(ret->blocks_max, sizeof(*ret->in_ring));
 		if (!ret->in_ring)
 			return -ENOMEM;
@@ -253,8 +258,7 @@ void evri_dump_free(struct evri_dump *dump)
 	if (dump->pool) {
 		/* Not evr_pool_close(): it notes what this participant still holds, which
 		 * is for its last view to say. */
-		free(dump->pool->chunks);
-		free(dump->pool);
+		evri_pool_free(dump->pool);
 	}
 	free(dump->participants);
 	free(dump->urings);

@@ -33,6 +33,7 @@ struct evri_dump_participant {
 };
 
 struct evri_dump_class {
+	uint32_t blocks;
 	uint32_t bits; /* free, and to be found */
 	uint32_t states[EVR_BLOCK_IN + 1];
 	uint32_t queued; /* of the owned ones, requests and responses */

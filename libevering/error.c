@@ -44,8 +44,8 @@ static const struct sentence sentences[] = {
 	  "layout version or entry size differs from the other side's: run releases "
 	  "that share a layout and give both sides the same sizes" },
 	{ ENOSPC,
-	  "no room in the region, or the pool is exhausted: free blocks, or create "
-	  "the region larger" },
+	  "no room in the region, no free block, or no free page on the nodes asked for: "
+	  "free blocks, create the region larger or grow it, or ask for other nodes" },
 	{ ENOMEM,
 	  "the system has no memory or no huge pages for this: ask for less, or raise "
 	  "the limit or the huge page pool" },
@@ -60,9 +60,10 @@ static const struct sentence sentences[] = {
 	  "the token was used twice, or its block was freed already: a token travels "
 	  "once" },
 	{ EPERM,
-	  "the block belongs to another participant, or a CPU is not one that this "
-	  "thread may use: only a block's holder may do this, and only an allowed CPU "
-	  "can be pinned to" },
+	  "the block belongs to another participant, a CPU is not one that this thread "
+	  "may use, or the system forbids the call: only a block's holder may do this, "
+	  "only an allowed CPU can be pinned to, and a container's system call filter "
+	  "must allow memory policies" },
 	{ EXDEV,
 	  "the token is one of another region: use it with the region that it was "
 	  "made in" },
@@ -89,6 +90,9 @@ static const struct sentence sentences[] = {
 	{ EBADF,
 	  "the descriptor is not open, or not open for writing: pass an open one that "
 	  "can be read and written" },
+	{ EROFS,
+	  "the region is attached for reading only: attach with evr_region_attach() to "
+	  "take part in it" },
 	{ EINTR,
 	  "a signal handler interrupted the wait: nothing was changed, call again" },
 	{ ERANGE,
@@ -96,8 +100,8 @@ static const struct sentence sentences[] = {
 	  "which these are" },
 	{ EOVERFLOW, "a size or count does not fit into its field: ask for less" },
 	{ EACCES,
-	  "the system does not permit this: check the owner and mode of the file, and "
-	  "the rights of this process" },
+	  "the system or a policy does not permit this: check the owner and mode of the "
+	  "file, the rights of this process, and whom the other side lets in" },
 	{ EFBIG,
 	  "the region is larger than this process may make files: raise the limit "
 	  "(ulimit -f), or ask for less" },
@@ -112,6 +116,25 @@ static const struct sentence sentences[] = {
 	{ ENOSYS,
 	  "this kernel lacks a system call that is needed: Linux 5.14 or newer is "
 	  "required" },
+	{ EADDRINUSE,
+	  "somebody listens at this address, or is about to: connect to it, or choose "
+	  "another" },
+	{ ECONNREFUSED,
+	  "the listener at this address is gone: any member of the region may listen "
+	  "there in its place" },
+	{ ENXIO,
+	  "the listener offers no region of this name: check the name, or wait until "
+	  "it is offered" },
+	{ ELOOP,
+	  "the name is a symbolic link, and none is followed here: use the path that "
+	  "it leads to" },
+	{ ENAMETOOLONG,
+	  "the path is longer than the address of a Unix socket can be: use a shorter "
+	  "directory" },
+	{ EPROTOTYPE,
+	  "the descriptor is not a listening Unix socket for sequenced packets: pass "
+	  "one, ListenSequentialPacket= in a socket unit" },
+	{ ENOTDIR, "a part of the path is no directory: check the path" },
 };
 
 const char *evr_strerror(int error)

@@ -171,6 +171,10 @@ int evri_urings_find(struct evr_region *region, struct evri_uring **ret,
 		}
 		count++;
 	}
+	if (cursor.error < 0) {
+		free(urings);
+		return cursor.error;
+	}
 	*ret = urings;
 	*ret_count = count;
 	return 0;

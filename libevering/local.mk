@@ -13,38 +13,61 @@ libevering_core_la_SOURCES = \
 	libevering/options.c \
 	libevering/version.c \
 	libevering/os_memory.c \
+	libevering/os_populate.c \
+	libevering/os_limits.c \
 	libevering/os_futex.c \
+	libevering/text.c \
+	libevering/os_mortal.c \
 	libevering/os_liveness.c \
 	libevering/os_socket.c \
+	libevering/os_message.c \
+	libevering/os_poller.c \
+	libevering/os_place.c \
 	libevering/os_process.c \
 	libevering/os_cpu.c \
 	libevering/doorbell.c \
 	libevering/cpu.c \
 	libevering/region.c \
+	libevering/region_ranges.c \
+	libevering/region_pages.c \
+	libevering/region_send.c \
 	libevering/directory.c \
 	libevering/participant.c \
+	libevering/meet_frame.c \
+	libevering/meet_policy.c \
+	libevering/meet_place.c \
+	libevering/meet_listen.c \
+	libevering/meet_accept.c \
+	libevering/meet_connect.c \
+	libevering/meet_name.c \
 	libevering/pool.c \
+	libevering/pool_view.c \
 	libevering/magazine.c \
 	libevering/ring_mpmc.c \
 	libevering/home.c \
 	libevering/recovery.c \
 	libevering/uring.c \
+	libevering/watch.c \
 	libevering/channel.c \
 	libevering/channel_wait.c \
 	libevering/dump_gather.c \
 	libevering/dump.c \
+	libevering/report.c \
 	libevering/abi.c \
 	libevering/channel_internal.h \
 	libevering/dump_internal.h \
 	libevering/home.h \
 	libevering/internal_error.h \
+	libevering/meet_internal.h \
 	libevering/options.h \
 	libevering/os.h \
 	libevering/os_errno.h \
 	libevering/pool_internal.h \
 	libevering/region_internal.h \
 	libevering/ring_internal.h \
-	libevering/uring_internal.h
+	libevering/text.h \
+	libevering/uring_internal.h \
+	libevering/watch.h
 # EVERING-SOURCES-END
 libevering_core_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 # Empty, not AM_LDFLAGS: -static would leave the shared library without position
@@ -73,11 +96,13 @@ everinginclude_HEADERS = \
 	include/evering/error.h \
 	include/evering/evering.h \
 	include/evering/home.h \
+	include/evering/meet.h \
 	include/evering/number_set.h \
 	include/evering/participant.h \
 	include/evering/pool.h \
 	include/evering/recovery.h \
 	include/evering/region.h \
+	include/evering/report.h \
 	include/evering/ring.h \
 	include/evering/ring_mpmc.h \
 	include/evering/token.h \

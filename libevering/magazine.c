@@ -76,25 +76,26 @@ static void scatter(struct evri_magazine *magazine)
 			magazine->index[count++] = in_a_row[order[i]];
 }
 
-int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index)
+static int refill(struct evr_agent *agent, uint32_t class_index)
 {
 	struct evr_pool *pool = agent->pool;
-	const struct evr_pool_class_shared *class = &pool->classes[class_index];
 	struct evri_magazine *magazine = &agent->magazines[class_index];
+	uint32_t chunks_count = evri_pool_class_chunks(pool, class_index);
 	uint32_t state = agent->flags & EVR_POOL_UNTRACKED ? (uint32_t)EVR_BLOCK_OWNED :
 							     (uint32_t)EVR_BLOCK_CACHED;
 	bool intent_set = false;
 
-	for (uint32_t i = 0; i < class->chunks_count && magazine->count == 0; i++) {
-		uint32_t within = (magazine->next_chunk + i) % class->chunks_count;
-		uint32_t chunk = class->first_chunk + within;
+	for (uint32_t i = 0; i < chunks_count && magazine->count == 0; i++) {
+		uint32_t within = (magazine->next_chunk + i) % chunks_count;
+		uint32_t chunk = evri_pool_class_chunk(pool, class_index, within);
+		struct evr_atomic_u64 *word_of_bits = evri_pool_bits(pool, chunk);
 		uint64_t bits;
 
-		if (evr_load_relaxed_u64(&pool->bitmap[chunk]) == 0)
+		if (evr_load_relaxed_u64(word_of_bits) == 0)
 			continue;
 		set_bitmap_intent(agent, (uint64_t)chunk + 1);
 		intent_set = true;
-		bits = take_bits(&pool->bitmap[chunk], magazine->batch_count);
+		bits = take_bits(word_of_bits, magazine->batch_count);
 		for (uint64_t rest = bits; rest; rest &= rest - 1)
 			evri_prefetch_write(evri_block_at(
 				agent, chunk * EVR_POOL_CHUNK_BLOCKS +
@@ -125,6 +126,21 @@ int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index)
 	return magazine->count ? 0 : -ENOSPC;
 }
 
+int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index)
+{
+	struct evr_pool *pool = agent->pool;
+	int error = refill(agent, class_index);
+
+	/* Has the pool grown since we looked? Numbers are taken before an extent is
+	 * there, so this asks again until it is. */
+	if (error == -ENOSPC &&
+	    evr_load_relaxed_u64(&pool->shared->next_chunk) !=
+		    evr_load_relaxed_u32(&pool->chunks_known) &&
+	    evri_pool_learn(pool) > 0)
+		error = refill(agent, class_index);
+	return error;
+}
+
 /* Gives blocks of one chunk back: their words must be this participant's. */
 static void give_chunk(struct evr_agent *agent, uint32_t chunk, uint64_t bits)
 {
@@ -142,7 +158,7 @@ static void give_chunk(struct evr_agent *agent, uint32_t chunk, uint64_t bits)
 	}
 	/* SYNC pool/bit (release), pairs with take_bits(): words and payloads are done
 	 * with before anybody can take the blocks. */
-	evr_fetch_or_acq_rel_u64(&agent->pool->bitmap[chunk], bits);
+	evr_fetch_or_acq_rel_u64(evri_pool_bits(agent->pool, chunk), bits);
 	set_bitmap_intent(agent, 0);
 }
 
@@ -339,7 +355,8 @@ static void empty_container(struct evr_agent *agent, uint32_t container_index,
 /* Into the magazine, as evr_block_free() does it. */
 static void put_in_magazine(struct evr_agent *agent, uint32_t index)
 {
-	uint32_t class_index = agent->chunks[index / EVR_POOL_CHUNK_BLOCKS].class_index;
+	uint32_t class_index =
+		evri_chunk_class(&agent->chunks[index / EVR_POOL_CHUNK_BLOCKS]);
 	struct evri_magazine *magazine = &agent->magazines[class_index];
 	struct evr_block_shared *block = evri_block_at(agent, index);
 	uint64_t word = evr_load_relaxed_u64(&block->word);

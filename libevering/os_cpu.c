@@ -19,9 +19,23 @@
 #include <numaif.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* What of a policy's mode is not a flag. */
+#define MODE_MASK 0xff
+
+#define WORD_BITS 64
+#define MASK_WORDS 16
+#define MASK_BITS (MASK_WORDS * WORD_BITS)
+
+/* A kernel mask: node n is bit n % 64 of word n / 64. */
+struct node_mask {
+	unsigned long words[MASK_WORDS];
+	unsigned long bits;
+};
 
 int evri_os_affinity_get(uint64_t *words, size_t words_count)
 {
@@ -43,8 +57,9 @@ int evri_os_affinity_set(const uint64_t *words, size_t words_count)
 	return 0;
 }
 
-static bool node_exists(int node)
+bool evri_os_node_exists(int node)
 {
+	EVRI_OS_KEEP_ERRNO;
 	char path[64];
 
 	if (node < 0 || numa_available() < 0)
@@ -133,11 +148,26 @@ bool evri_os_node_allowed(int node)
 	return found;
 }
 
+bool evri_os_node_usual(int node)
+{
+	EVRI_OS_KEEP_ERRNO;
+	struct node_mask mask = { .bits = 0 };
+	int mode;
+
+	if (!evri_os_node_allowed(node))
+		return false;
+	if (!nodes_known() || (size_t)node >= MASK_BITS ||
+	    get_mempolicy(&mode, mask.words, MASK_BITS, NULL, 0) < 0)
+		return true;
+	return (mode & MODE_MASK) != MPOL_BIND ||
+	       mask.words[node / WORD_BITS] >> (node % WORD_BITS) & 1;
+}
+
 int evri_os_node_cpus(int node, int (*take)(void *context, int cpu), void *context)
 {
 	EVRI_OS_KEEP_ERRNO;
 
-	if (!node_exists(node))
+	if (!evri_os_node_exists(node))
 		return -ENODEV;
 	/* CPU numbers have holes, so all that the kernel could have are asked. */
 	for (int cpu = 0; cpu < numa_num_possible_cpus(); cpu++) {
@@ -149,6 +179,76 @@ int evri_os_node_cpus(int node, int (*take)(void *context, int cpu), void *conte
 		stop = take(context, cpu);
 		if (stop)
 			return stop;
+	}
+	return 0;
+}
+
+static int mask_of(const struct evr_number_set *nodes, struct node_mask *mask)
+{
+	memset(mask, 0, sizeof(*mask));
+	/* The kernel wants one more than it reads. */
+	mask->bits = MASK_BITS + 1;
+	for (int node = evr_number_set_next(nodes, 0); node >= 0;
+	     node = evr_number_set_next(nodes, node + 1)) {
+		if ((size_t)node >= MASK_BITS)
+			return -EINVAL;
+		mask->words[node / WORD_BITS] |= 1UL << (node % WORD_BITS);
+	}
+	return 0;
+}
+
+/* Small pages' policy is kept with the file. The kernel passes over a mapping that has
+ * none already, and leaves the file's as it is; hence another one first. Where mbind() is
+ * forbidden, nobody has left one. */
+static void forget_policy(void *address, uint64_t bytes)
+{
+	if (nodes_known() && mbind(address, bytes, MPOL_LOCAL, NULL, 0, 0) == 0)
+		(void)mbind(address, bytes, MPOL_DEFAULT, NULL, 0, 0);
+}
+
+int evri_os_memory_place(void *address, uint64_t bytes, enum evri_os_policy policy,
+			 const struct evr_number_set *nodes)
+{
+	EVRI_OS_KEEP_ERRNO;
+	static const int modes[] = {
+		[EVRI_OS_POLICY_BIND] = MPOL_BIND,
+		[EVRI_OS_POLICY_INTERLEAVE] = MPOL_INTERLEAVE,
+		[EVRI_OS_POLICY_PREFERRED] = MPOL_PREFERRED,
+	};
+	struct node_mask mask;
+	int error;
+
+	if (policy == EVRI_OS_POLICY_ANY) {
+		forget_policy(address, bytes);
+		return 0;
+	}
+	error = mask_of(nodes, &mask);
+	if (error < 0)
+		return error;
+	if (!nodes_known())
+		return mask.words[0] == 1 ? 0 : -EINVAL;
+	if (mbind(address, bytes, modes[policy], mask.words, mask.bits, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int evri_os_page_nodes(const void *address, uint64_t page_bytes, uint32_t count,
+		       int *ret_nodes)
+{
+	EVRI_OS_KEEP_ERRNO;
+	char *at = (char *)(uintptr_t)address;
+	void *pages[256];
+
+	for (uint32_t done = 0; done < count;) {
+		uint32_t some = count - done < 256 ? count - done : 256;
+
+		for (uint32_t i = 0; i < some; i++)
+			pages[i] = at + (uint64_t)(done + i) * page_bytes;
+		if (!nodes_known())
+			memset(ret_nodes + done, 0, some * sizeof(*ret_nodes));
+		else if (move_pages(0, some, pages, NULL, ret_nodes + done, 0) < 0)
+			return -errno;
+		done += some;
 	}
 	return 0;
 }

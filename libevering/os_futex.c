@@ -28,6 +28,17 @@ uint64_t evri_os_now_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
+void evri_os_pause(uint64_t duration_ns)
+{
+	EVRI_OS_KEEP_ERRNO;
+	struct timespec duration = {
+		.tv_sec = (time_t)(duration_ns / NS_PER_SECOND),
+		.tv_nsec = (long)(duration_ns % NS_PER_SECOND),
+	};
+
+	nanosleep(&duration, NULL);
+}
+
 int evri_os_futex_wait(const uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
 	EVRI_OS_KEEP_ERRNO;

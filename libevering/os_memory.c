@@ -30,16 +30,13 @@
 #ifndef MFD_HUGE_2MB
 #define MFD_HUGE_2MB (21U << 26)
 #endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
+#ifndef MFD_HUGE_1GB
+#define MFD_HUGE_1GB (30U << 26)
 #endif
 
 #define SMALL_PAGE_BYTES UINT64_C(4096)
 #define HUGE_PAGE_BYTES (UINT64_C(2) << 20)
-
-/* Each retry follows a signal handler or another thread's change of the address space;
- * the bound only keeps a storm of them from holding the caller for ever. */
-#define POPULATE_TRIES_MAX 1000
+#define GIANT_PAGE_BYTES (UINT64_C(1) << 30)
 
 static int create_unsized(const char *name, uint64_t page_bytes)
 {
@@ -48,6 +45,8 @@ static int create_unsized(const char *name, uint64_t page_bytes)
 
 	if (page_bytes == HUGE_PAGE_BYTES)
 		flags |= MFD_HUGETLB | MFD_HUGE_2MB;
+	if (page_bytes == GIANT_PAGE_BYTES)
+		flags |= MFD_HUGETLB | MFD_HUGE_1GB;
 
 	/* Shared memory is never run. Kernels before 6.3 do not know the flag: EINVAL. */
 	fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
@@ -55,7 +54,7 @@ static int create_unsized(const char *name, uint64_t page_bytes)
 		fd = memfd_create(name, flags);
 	if (fd >= 0)
 		return fd;
-	if (page_bytes == HUGE_PAGE_BYTES && (errno == ENOSYS || errno == ENOENT))
+	if (page_bytes != SMALL_PAGE_BYTES && (errno == ENOSYS || errno == ENOENT))
 		return -ENODEV;
 	return -errno;
 }
@@ -77,7 +76,8 @@ int evri_os_memory_create(const char *name, uint64_t bytes, uint64_t page_bytes,
 	int error;
 	int fd;
 
-	if (page_bytes != SMALL_PAGE_BYTES && page_bytes != HUGE_PAGE_BYTES)
+	if (page_bytes != SMALL_PAGE_BYTES && page_bytes != HUGE_PAGE_BYTES &&
+	    page_bytes != GIANT_PAGE_BYTES)
 		return -EINVAL;
 	if (bytes == 0 || bytes % page_bytes != 0 || bytes > INT64_MAX)
 		return -EINVAL;
@@ -125,79 +125,109 @@ int evri_os_memory_inspect(int fd, struct evri_os_memory_info *ret_info)
 	return 0;
 }
 
-/*
- * The long way: reserve more addresses than needed, map over the aligned part of them,
- * give back the rest.
- *
- * When mapping over fails, older kernels leave a hole where the reservation was, and
- * another thread may have mapped there since: so only the margins are given back then. A
- * stretch of addresses without memory may stay reserved, which costs nothing.
- */
-static int map_aligned(int fd, uint64_t bytes, uint64_t page_bytes, void **ret_address)
+/* More addresses than needed, and what is outside of the aligned part given back. */
+int evri_os_memory_reserve(uint64_t bytes, uint64_t alignment, void **ret_address)
 {
+	EVRI_OS_KEEP_ERRNO;
 	uint64_t reserved_bytes;
 	uint64_t before_bytes;
 	uint64_t after_bytes;
-	int error = 0;
 	char *reserved;
 	char *aligned;
+	int error;
 
-	if (__builtin_add_overflow(bytes, page_bytes, &reserved_bytes))
+	if (bytes == 0 || bytes % SMALL_PAGE_BYTES != 0 || alignment < SMALL_PAGE_BYTES ||
+	    (alignment & (alignment - 1)) != 0 ||
+	    __builtin_add_overflow(bytes, alignment, &reserved_bytes))
 		return -EINVAL;
 	reserved = mmap(NULL, reserved_bytes, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (reserved == MAP_FAILED)
 		return -errno;
-
-	before_bytes = -(uintptr_t)reserved & (page_bytes - 1);
-	after_bytes = page_bytes - before_bytes;
+	before_bytes = -(uintptr_t)reserved & (alignment - 1);
+	after_bytes = alignment - before_bytes;
 	aligned = reserved + before_bytes;
-	if (mmap(aligned, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-	    MAP_FAILED)
-		error = -errno;
 	if (before_bytes > 0)
 		munmap(reserved, before_bytes);
 	munmap(aligned + bytes, after_bytes);
-	if (error == 0)
-		*ret_address = aligned;
-	return error;
+	if (madvise(aligned, bytes, MADV_DONTFORK) < 0) {
+		error = -errno;
+		munmap(aligned, bytes);
+		return error;
+	}
+	*ret_address = aligned;
+	return 0;
 }
 
-int evri_os_memory_map(int fd, uint64_t bytes, uint64_t page_bytes, void **ret_address)
+/* Puts the reservation back where a mapping failed or is no longer wanted. */
+void evri_os_memory_unmap_at(void *address, uint64_t bytes)
 {
 	EVRI_OS_KEEP_ERRNO;
-	void *address;
+
+	if (mmap(address, bytes, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) !=
+	    MAP_FAILED)
+		madvise(address, bytes, MADV_DONTFORK);
+}
+
+int evri_os_memory_map_at(int fd, uint64_t offset, uint64_t bytes, unsigned how,
+			  void *address)
+{
+	EVRI_OS_KEEP_ERRNO;
+	int protection = how & EVRI_OS_MAP_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+	int flags = MAP_SHARED | MAP_FIXED;
 	int error;
 
-	if (bytes == 0 || page_bytes == 0 || (page_bytes & (page_bytes - 1)) != 0 ||
-	    bytes % page_bytes != 0)
+	if (bytes == 0 || offset > INT64_MAX)
 		return -EINVAL;
-
-	/* A real kernel aligns by itself. An emulator does not know huge pages: it may
-	 * pick an address that the kernel refuses (EINVAL), or a misaligned one. */
-	address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (address == MAP_FAILED && errno != EINVAL)
-		return -errno;
-	if (address == MAP_FAILED || ((uintptr_t)address & (page_bytes - 1)) != 0) {
-		if (address != MAP_FAILED)
-			munmap(address, bytes);
-		error = map_aligned(fd, bytes, page_bytes, &address);
-		if (error < 0)
-			return error;
+	if (how & EVRI_OS_MAP_UNRESERVED)
+		flags |= MAP_NORESERVE;
+	if (mmap(address, bytes, protection, flags, fd, (off_t)offset) == MAP_FAILED) {
+		error = -errno;
+		/* Older kernels leave a hole there when this fails. */
+		evri_os_memory_unmap_at(address, bytes);
+		return error;
 	}
-
 	/* A process is dead only when its core dump is written, and its peers wait for
 	 * that: keep regions out of dumps. Advice; a refusal changes nothing. */
-	madvise(address, bytes, MADV_DONTDUMP);
+	if (!(how & EVRI_OS_MAP_DUMP))
+		madvise(address, bytes, MADV_DONTDUMP);
 	/* A child made by fork() must attach anew: two processes that work under one
 	 * attach number would not be told apart. */
 	if (madvise(address, bytes, MADV_DONTFORK) < 0) {
 		error = -errno;
-		munmap(address, bytes);
+		evri_os_memory_unmap_at(address, bytes);
 		return error;
 	}
-	*ret_address = address;
 	return 0;
+}
+
+int evri_os_memory_map(int fd, uint64_t bytes, uint64_t page_bytes, void **ret_address)
+{
+	void *address;
+	int error;
+
+	if (page_bytes == 0 || (page_bytes & (page_bytes - 1)) != 0 ||
+	    bytes % page_bytes != 0)
+		return -EINVAL;
+	error = evri_os_memory_reserve(bytes, page_bytes, &address);
+	if (error == 0) {
+		error = evri_os_memory_map_at(fd, 0, bytes, 0, address);
+		if (error < 0)
+			evri_os_memory_unmap(address, bytes);
+		else
+			*ret_address = address;
+	}
+	return error;
+}
+
+void evri_os_memory_release(int fd, uint64_t offset, uint64_t bytes)
+{
+	EVRI_OS_KEEP_ERRNO;
+
+	/* Refused on a sealed or foreign file; the pages then stay until its end. */
+	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+		  (off_t)bytes);
 }
 
 void evri_os_memory_unmap(void *address, uint64_t bytes)
@@ -206,61 +236,6 @@ void evri_os_memory_unmap(void *address, uint64_t bytes)
 
 	if (address != NULL)
 		munmap(address, bytes);
-}
-
-int evri_os_memory_populate(void *address, uint64_t bytes)
-{
-	EVRI_OS_KEEP_ERRNO;
-	int tries;
-
-	for (tries = 0; tries < POPULATE_TRIES_MAX; tries++) {
-		if (madvise(address, bytes, MADV_POPULATE_WRITE) == 0)
-			return 0;
-		if (errno != EINTR && errno != EAGAIN)
-			break;
-	}
-	/* EFAULT is what a touch would have died of (SIGBUS): no page is left, on the
-	 * machine, on the nodes allowed, or in the cgroup. ENOMEM: the same for 4 KiB. */
-	if (errno == EFAULT || errno == ENOMEM)
-		return -ENOSPC;
-	return -errno;
-}
-
-static uint64_t read_number(const char *path)
-{
-	char text[32];
-	ssize_t length;
-	int fd;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	length = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (length <= 0)
-		return 0;
-	text[length] = '\0';
-	return strtoull(text, NULL, 10);
-}
-
-/* Pages that another mapping has reserved are still counted as free by the kernel, but
- * nobody else can have them. */
-uint64_t evri_os_huge_pages_free(uint64_t page_bytes)
-{
-	EVRI_OS_KEEP_ERRNO;
-	uint64_t reserved;
-	char path[96];
-	uint64_t free;
-
-	snprintf(path, sizeof(path),
-		 "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/free_hugepages",
-		 page_bytes / 1024);
-	free = read_number(path);
-	snprintf(path, sizeof(path),
-		 "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/resv_hugepages",
-		 page_bytes / 1024);
-	reserved = read_number(path);
-	return free > reserved ? free - reserved : 0;
 }
 
 int evri_os_random(void *buffer, size_t bytes)

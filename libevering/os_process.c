@@ -12,7 +12,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -106,6 +108,21 @@ void evri_os_fd_close(int fd)
 		close(fd);
 }
 
+int evri_os_fd_set_close_on_exec(int fd)
+{
+	EVRI_OS_KEEP_ERRNO;
+	int flags = fcntl(fd, F_GETFD);
+
+	if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+const char *evri_os_environment(const char *name)
+{
+	return secure_getenv(name);
+}
+
 int evri_os_write(int fd, const void *buffer, size_t bytes)
 {
 	EVRI_OS_KEEP_ERRNO;
@@ -125,4 +142,19 @@ int evri_os_write(int fd, const void *buffer, size_t bytes)
 		bytes -= (size_t)written;
 	}
 	return 0;
+}
+
+int evri_os_thread_start(void *(*run)(void *argument), void *argument, pthread_t *ret)
+{
+	EVRI_OS_KEEP_ERRNO;
+	sigset_t previous;
+	sigset_t all;
+	int error;
+
+	/* A thread begins with its maker's mask. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &previous);
+	error = -pthread_create(ret, NULL, run, argument);
+	pthread_sigmask(SIG_SETMASK, &previous, NULL);
+	return error;
 }

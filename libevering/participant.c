@@ -56,8 +56,7 @@ static int try_join(struct evr_region *region, uint32_t i)
 	 * would make him look alive. */
 	if (word_state(word) != EVR_PARTICIPANT_FREE)
 		return -EBUSY;
-	error = evri_os_liveness_hold(region->fd, region->page_bytes,
-				      EVRI_LIVENESS_BYTE(i), &region->hold);
+	error = evri_os_liveness_lock(&region->hold, EVRI_LIVENESS_BYTE(i));
 	if (error < 0)
 		return error;
 
@@ -65,6 +64,7 @@ static int try_join(struct evr_region *region, uint32_t i)
 	if (error == 0) {
 		evr_plain_store_u64(&record->pid, (uint64_t)region->pid);
 		evr_plain_store_u64(&record->joined_ns, evri_os_now_ns());
+		evr_store_relaxed_u32(&record->life, 0);
 		/* SYNC participant/word (release), pairs with
 		 * evr_participant_find_dead(). The lock was taken first, so whoever
 		 * reads ALIVE and then finds no lock knows a death. */
@@ -77,25 +77,33 @@ static int try_join(struct evr_region *region, uint32_t i)
 		}
 		error = -EBUSY;
 	}
-	evri_os_liveness_drop(&region->hold);
+	evri_os_liveness_unlock(&region->hold, EVRI_LIVENESS_BYTE(i));
 	return error;
 }
 
-int evri_participant_join(struct evr_region *region)
+int evri_participant_join(struct evr_region *region, int carrier_fd)
 {
-	for (uint32_t i = 0; i < region->participants_count; i++) {
-		int error = try_join(region, i);
+	uint32_t i;
+	int error = evri_os_liveness_prepare(region->fd, carrier_fd, region->page_bytes,
+					     &region->hold);
 
-		if (error == -ENOENT)
-			return evri_fail(error,
-					 "/proc is not mounted: the region's file cannot "
-					 "be opened for a lock of its own");
-		if (error == 0 || error == -ENOSPC)
-			return error;
-		if (error != -EBUSY)
-			return evri_fail(error, "no lock on the byte of record %u: %s", i,
-					 strerror(-error));
-	}
+	if (error == -ENOENT)
+		return evri_fail(error, "/proc is not mounted: the region's file cannot "
+					"be opened for a lock of its own; evr_connect() "
+					"works without it");
+	if (error < 0)
+		return evri_fail(error, "no lock of its own on the region's file: %s",
+				 strerror(-error));
+	error = -EBUSY;
+	for (i = 0; i < region->participants_count && error == -EBUSY; i++)
+		error = try_join(region, i);
+	evri_os_liveness_finish(&region->hold, error == 0);
+
+	if (error == 0 || error == -ENOSPC)
+		return error;
+	if (error != -EBUSY)
+		return evri_fail(error, "no lock on the byte of record %u: %s", i - 1,
+				 strerror(-error));
 	return evri_fail(-EMFILE,
 			 "all %u participant records are taken, %d of them by dead ones "
 			 "that a living participant's evr_recover() would free",
@@ -128,34 +136,41 @@ bool evri_participant_alive(const struct evr_region *region, uint32_t number)
 	return false;
 }
 
+/* Is this participant dead, though its record says ALIVE? Then the record says so too,
+ * from here on; one who only reads leaves it as it is. */
+static int judge(struct evr_region *region, uint32_t record, uint64_t word)
+{
+	int held = evri_os_liveness_test(region->fd, EVRI_LIVENESS_BYTE(record));
+	uint64_t dead = evr_participant_word(EVR_PARTICIPANT_DEAD, word_number(word));
+
+	if (held)
+		return held < 0 ? held : 0;
+	if (region->read_only)
+		return 1;
+	/* The number is part of the comparison: if somebody else lives in this record by
+	 * now, this fails. */
+	if (!evr_cas_acq_rel_u64(&region->participants[record].word, &word, dead))
+		return word_state(word) == EVR_PARTICIPANT_DEAD;
+	/* SYNC region/deaths (release), pairs with somebody_died(). */
+	evr_fetch_add_acq_rel_u32(&region->shared->deaths, 1);
+	return 1;
+}
+
 int evr_participant_find_dead(struct evr_region *region)
 {
 	int dead = 0;
 
 	for (uint32_t i = 0; i < region->participants_count; i++) {
-		struct evr_atomic_u64 *shared_word = &region->participants[i].word;
 		/* SYNC participant/word (acquire), pairs with try_join(). */
-		uint64_t word = evr_load_acquire_u64(shared_word);
-
+		uint64_t word = evr_load_acquire_u64(&region->participants[i].word);
 		bool ours = i == region->record && region->number != 0;
+		int judged = word_state(word) == EVR_PARTICIPANT_DEAD;
 
-		if (word_state(word) == EVR_PARTICIPANT_ALIVE && !ours) {
-			int held =
-				evri_os_liveness_test(region->fd, EVRI_LIVENESS_BYTE(i));
-			if (held < 0)
-				return held;
-			/* The number is part of the comparison: if somebody else lives in
-			 * this record by now, this fails. */
-			if (!held &&
-			    evr_cas_acq_rel_u64(shared_word, &word,
-						evr_participant_word(EVR_PARTICIPANT_DEAD,
-								     word_number(word))))
-				dead++;
-			else if (word_state(word) == EVR_PARTICIPANT_DEAD)
-				dead++;
-		} else if (word_state(word) == EVR_PARTICIPANT_DEAD) {
-			dead++;
-		}
+		if (word_state(word) == EVR_PARTICIPANT_ALIVE && !ours)
+			judged = judge(region, i, word);
+		if (judged < 0)
+			return judged;
+		dead += judged;
 	}
 	return dead;
 }
@@ -166,7 +181,7 @@ uint32_t evr_participant_records(const struct evr_region *region)
 }
 
 int evr_participant_get(const struct evr_region *region, uint32_t record,
-			 struct evr_participant_info *ret)
+			struct evr_participant_info *ret)
 {
 	if (record >= region->participants_count)
 		return -EINVAL;

@@ -1,36 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 
 /*
- * pool.c - making, opening and looking at the pool, and agents. See <evering/pool.h>;
- * blocks moving between magazines and bitmap are in magazine.c.
+ * pool.c - making the pool and giving it more blocks, and agents. See <evering/pool.h>;
+ * a process's view of it is in pool_view.c, blocks moving between magazines and bitmap in
+ * magazine.c.
  */
 
 #include <evering/pool.h>
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
 #include "pool_internal.h"
-
-#define POOL_NAME "evering.pool"
-
-static uint64_t stride_of(uint64_t payload_bytes)
-{
-	return EVR_BLOCK_PREFIX_BYTES + payload_bytes;
-}
-
-static uint32_t chunks_of(uint32_t blocks)
-{
-	return blocks / EVR_POOL_CHUNK_BLOCKS + (blocks % EVR_POOL_CHUNK_BLOCKS != 0);
-}
-
-static bool payload_fits(uint64_t payload_bytes)
-{
-	return payload_bytes >= EVR_POOL_PAYLOAD_MIN &&
-	       payload_bytes <= EVR_POOL_PAYLOAD_MAX && payload_bytes % 64 == 0;
-}
 
 static int check_options(const struct evr_pool_options *options,
 			 struct evr_pool_options *ret)
@@ -55,7 +39,8 @@ static int check_options(const struct evr_pool_options *options,
 	for (uint32_t i = 0; i < known.classes_count; i++) {
 		const struct evr_pool_class *class = &known.classes[i];
 
-		if (!payload_fits(class->payload_bytes) || class->blocks_count == 0)
+		if (!evri_pool_payload_fits(class->payload_bytes) ||
+		    class->blocks_count == 0)
 			return evri_fail(-EINVAL,
 					 "class %u: %u blocks of %" PRIu64
 					 " bytes; payloads are "
@@ -64,7 +49,7 @@ static int check_options(const struct evr_pool_options *options,
 					 EVR_POOL_PAYLOAD_MAX);
 		if (i > 0 && class->payload_bytes <= class[-1].payload_bytes)
 			return evri_fail(-EINVAL, "class %u: sizes must ascend", i);
-		chunks += chunks_of(class->blocks_count);
+		chunks += evri_pool_chunks_of(class->blocks_count);
 	}
 	if (chunks * EVR_POOL_CHUNK_BLOCKS > EVR_TOKEN_INDEX_MAX)
 		return evri_fail(-EINVAL, "a pool has at most %u blocks",
@@ -82,7 +67,7 @@ static uint64_t lay_out(const struct evr_pool_options *options, uint64_t object_
 
 	memset(header, 0, sizeof(*header));
 	for (uint32_t i = 0; i < options->classes_count; i++)
-		chunks += chunks_of(options->classes[i].blocks_count);
+		chunks += evri_pool_chunks_of(options->classes[i].blocks_count);
 	header->magic = EVR_POOL_MAGIC;
 	header->flags = options->flags;
 	header->classes_count = options->classes_count;
@@ -99,38 +84,49 @@ static uint64_t lay_out(const struct evr_pool_options *options, uint64_t object_
 		class->blocks_count = options->classes[i].blocks_count;
 		class->blocks_offset = object_offset + at;
 		class->first_chunk = chunks;
-		class->chunks_count = chunks_of(class->blocks_count);
+		class->chunks_count = evri_pool_chunks_of(class->blocks_count);
 		header->blocks_count += class->blocks_count;
 		chunks += class->chunks_count;
-		at += class->blocks_count * stride_of(class->payload_bytes);
+		at += class->blocks_count * evri_pool_stride(class->payload_bytes);
 	}
 	return at;
 }
 
 /* Every block free: word FREE and bit set. */
-static void free_all(struct evr_region *region, const struct evr_pool_shared *header,
+static void free_all(char *first_block, uint64_t payload_bytes, uint32_t blocks_count,
 		     struct evr_atomic_u64 *bitmap)
 {
-	for (uint32_t i = 0; i < header->classes_count; i++) {
-		const struct evr_pool_class_shared *class = &header->classes[i];
-		char *at = region->base + class->blocks_offset;
+	for (uint32_t k = 0; k < blocks_count; k++) {
+		struct evr_block_shared *block =
+			(struct evr_block_shared *)(first_block +
+						    k * evri_pool_stride(payload_bytes));
 
-		for (uint32_t k = 0; k < class->blocks_count; k++) {
-			struct evr_block_shared *block = (struct evr_block_shared *)at;
-
-			evr_store_relaxed_u64(&block->word,
-					      evr_block_word(1, EVR_BLOCK_FREE, 0));
-			at += stride_of(class->payload_bytes);
-		}
-		for (uint32_t k = 0; k < class->chunks_count; k++) {
-			uint32_t left = class->blocks_count - k * EVR_POOL_CHUNK_BLOCKS;
-
-			evr_store_relaxed_u64(&bitmap[class->first_chunk + k],
-					      left >= EVR_POOL_CHUNK_BLOCKS ?
-						      UINT64_MAX :
-						      (UINT64_C(1) << left) - 1);
-		}
+		evr_store_relaxed_u64(&block->word,
+				      evr_block_word(1, EVR_BLOCK_FREE, 0));
 	}
+	for (uint32_t k = 0; k < evri_pool_chunks_of(blocks_count); k++) {
+		uint32_t left = blocks_count - k * EVR_POOL_CHUNK_BLOCKS;
+
+		evr_store_relaxed_u64(&bitmap[k], left >= EVR_POOL_CHUNK_BLOCKS ?
+							  UINT64_MAX :
+							  (UINT64_C(1) << left) - 1);
+	}
+}
+
+/* Where the numbers of chunks end: what the region may grow by, all in small blocks. */
+static uint32_t chunks_max_of(const struct evr_region *region,
+			      const struct evr_pool_shared *header)
+{
+	uint64_t room = evr_region_bytes_max(region) - evr_region_bytes(region);
+	uint64_t chunk_bytes = EVR_POOL_CHUNK_BLOCKS *
+			       evri_pool_stride(header->classes[0].payload_bytes);
+	uint64_t chunks = header->chunks_count + (room + chunk_bytes - 1) / chunk_bytes;
+	uint64_t limit = EVR_TOKEN_INDEX_MAX / EVR_POOL_CHUNK_BLOCKS;
+
+	/* Room for extents of a few blocks, too. */
+	if (room)
+		chunks += EVRI_DIRECTORY_ENTRIES;
+	return (uint32_t)(chunks < limit ? chunks : limit);
 }
 
 int evr_pool_create(struct evr_region *region,
@@ -145,16 +141,24 @@ int evr_pool_create(struct evr_region *region,
 		return error;
 
 	uint64_t bytes = lay_out(&options, 0, &header);
-	error = evri_directory_reserve(region, POOL_NAME, EVRI_OBJECT_POOL, bytes,
-				       &object);
+	error = evri_directory_reserve(region, EVRI_POOL_NAME, EVRI_OBJECT_POOL, bytes,
+				       options.range, &object);
 	if (error < 0)
 		return error;
 
 	struct evr_pool_shared *shared = object.address;
 	lay_out(&options, object.offset, &header);
-	free_all(
-		region, &header,
-		(struct evr_atomic_u64 *)((char *)object.address + header.bitmap_offset));
+	header.chunks_max = chunks_max_of(region, &header);
+	evr_store_relaxed_u64(&header.next_chunk, header.chunks_count);
+	for (uint32_t i = 0; i < header.classes_count; i++) {
+		const struct evr_pool_class_shared *class = &header.classes[i];
+
+		free_all(region->base + class->blocks_offset, class->payload_bytes,
+			 class->blocks_count,
+			 (struct evr_atomic_u64 *)((char *)object.address +
+						   header.bitmap_offset) +
+				 class->first_chunk);
+	}
 	memcpy(shared, &header, sizeof(header));
 	error = evri_directory_publish(region, &object);
 	if (error < 0)
@@ -162,131 +166,85 @@ int evr_pool_create(struct evr_region *region,
 	return evr_pool_open(region, ret);
 }
 
-/* Checks a class of the copied header against its object, and writes its chunks down. */
-static bool take_class(struct evr_pool *pool, const struct evri_object *object,
-		       const struct evr_pool_class_shared *class, uint32_t index,
-		       uint32_t *chunks)
+/* Numbers that no other chunk has or will have. */
+static int take_numbers(struct evr_pool *pool, uint32_t chunks_count, uint32_t *ret_first)
 {
-	uint64_t end = object->offset + object->bytes;
-	uint64_t stride = stride_of(class->payload_bytes);
+	struct evr_atomic_u64 *next = &pool->shared->next_chunk;
+	uint64_t first = evr_load_relaxed_u64(next);
 
-	if (!payload_fits(class->payload_bytes) || class->blocks_count == 0 ||
-	    class->first_chunk != *chunks ||
-	    class->chunks_count != chunks_of(class->blocks_count) ||
-	    class->chunks_count > pool->chunks_count - *chunks ||
-	    class->blocks_offset % 64 != 0 || class->blocks_offset < object->offset ||
-	    class->blocks_offset > end ||
-	    class->blocks_count > (end - class->blocks_offset) / stride)
-		return false;
-
-	for (uint32_t k = 0; k < class->chunks_count; k++) {
-		struct evri_chunk *chunk = &pool->chunks[*chunks + k];
-		uint32_t left = class->blocks_count - k * EVR_POOL_CHUNK_BLOCKS;
-
-		chunk->offset = class->blocks_offset + k * EVR_POOL_CHUNK_BLOCKS * stride;
-		chunk->stride_bytes = (uint32_t)stride;
-		chunk->blocks_count = left < EVR_POOL_CHUNK_BLOCKS
-					      ? (uint16_t)left
-					      : EVR_POOL_CHUNK_BLOCKS;
-		chunk->class_index = (uint16_t)index;
-	}
-	*chunks += class->chunks_count;
-	return true;
-}
-
-static int take_header(struct evr_pool *pool, const struct evri_object *object)
-{
-	struct evr_pool_shared header;
-	uint32_t chunks = 0;
-
-	if (object->bytes < sizeof(header))
-		return -EUCLEAN;
-	memcpy(&header, object->address, sizeof(header));
-	if (header.magic != EVR_POOL_MAGIC || header.flags & ~EVR_POOL_FLAGS_KNOWN ||
-	    header.classes_count == 0 || header.classes_count > EVR_POOL_CLASSES_MAX ||
-	    header.chunks_count == 0 ||
-	    header.chunks_count > EVR_TOKEN_INDEX_MAX / EVR_POOL_CHUNK_BLOCKS ||
-	    header.batch_count > EVR_MAGAZINE_BATCH_MAX ||
-	    header.bitmap_offset % 64 != 0 || header.bitmap_offset > object->bytes ||
-	    header.chunks_count * sizeof(uint64_t) > object->bytes - header.bitmap_offset)
-		return -EUCLEAN;
-
-	pool->chunks = calloc(header.chunks_count, sizeof(*pool->chunks));
-	if (!pool->chunks)
-		return -ENOMEM;
-	pool->shared = object->address;
-	pool->bitmap =
-		(struct evr_atomic_u64 *)((char *)object->address + header.bitmap_offset);
-	pool->chunks_count = header.chunks_count;
-	pool->classes_count = header.classes_count;
-	pool->flags = header.flags;
-	pool->batch_count = header.batch_count;
-	memcpy(pool->classes, header.classes, sizeof(pool->classes));
-	for (uint32_t i = 0; i < header.classes_count; i++) {
-		if (!take_class(pool, object, &pool->classes[i], i, &chunks))
-			return -EUCLEAN;
-		pool->blocks_count += pool->classes[i].blocks_count;
-	}
-	return chunks == header.chunks_count ? 0 : -EUCLEAN;
-}
-
-int evr_pool_open(struct evr_region *region, struct evr_pool **ret)
-{
-	struct evri_object object;
-	int error = evri_directory_find(region, POOL_NAME, EVRI_OBJECT_POOL, &object);
-
-	if (error < 0)
-		return error;
-
-	struct evr_pool *pool = calloc(1, sizeof(*pool));
-	if (!pool)
-		return -ENOMEM;
-	pool->region = region;
-	error = take_header(pool, &object);
-	if (error < 0) {
-		free(pool->chunks);
-		free(pool);
-		return error == -EUCLEAN ?
-			       evri_fail(error, "the pool's header contradicts itself") :
-			       error;
-	}
-	*ret = pool;
+	do {
+		if (first > pool->chunks_max || chunks_count > pool->chunks_max - first)
+			return evri_fail(-ENOSPC,
+					 "%u chunks of 64 blocks wanted, %" PRIu64
+					 " of the %u numbers that the region's bytes_max "
+					 "allows are left",
+					 chunks_count,
+					 first > pool->chunks_max ?
+						 UINT64_C(0) :
+						 pool->chunks_max - first,
+					 pool->chunks_max);
+	} while (!evr_cas_acq_rel_u64(next, &first, first + chunks_count));
+	*ret_first = (uint32_t)first;
 	return 0;
 }
 
-/* Does any block's word name this participant? */
-static bool holds_blocks(const struct evr_pool *pool)
+static int find_class(const struct evr_pool *pool, uint64_t payload_bytes,
+		      uint32_t *ret_class)
 {
-	for (uint32_t i = 0; i < pool->chunks_count; i++) {
-		const struct evri_chunk *chunk = &pool->chunks[i];
-		const char *at = pool->region->base + chunk->offset;
-
-		for (uint32_t k = 0; k < chunk->blocks_count; k++) {
-			const struct evr_block_shared *block =
-				(const struct evr_block_shared *)at;
-			uint64_t word = evr_load_relaxed_u64(&block->word);
-			uint32_t state = evr_block_word_state(word);
-
-			if (evr_block_word_owner(word) == pool->region->number &&
-			    state != EVR_BLOCK_FREE && state != EVR_BLOCK_IN)
-				return true;
-			at += chunk->stride_bytes;
+	for (uint32_t i = 0; i < pool->classes_count; i++)
+		if (pool->classes[i].payload_bytes == payload_bytes) {
+			*ret_class = i;
+			return 0;
 		}
-	}
-	return false;
+	return evri_fail(-EINVAL, "the pool has no class of %" PRIu64 " bytes",
+			 payload_bytes);
 }
 
-struct evr_pool *evr_pool_close(struct evr_pool *pool)
+int evr_pool_grow(struct evr_pool *pool, const struct evr_pool_growth *user_growth)
 {
-	if (!pool)
-		return NULL;
-	/* Asked only if an agent was ever open here: the look costs a line a block. */
-	if (evri_region_is_here(pool->region) &&
-	    evr_load_relaxed_u32(&pool->region->blocks_left))
-		evr_store_relaxed_u32(&pool->region->blocks_left, holds_blocks(pool));
-	free(pool->chunks);
-	free(pool);
-	return NULL;
+	struct evr_pool_growth growth = { 0 };
+	struct evr_pool_extent_shared header = { .magic = EVR_POOL_EXTENT_MAGIC };
+	struct evri_object object;
+	char name[EVR_NAME_BYTES];
+	int error = evri_options_take(user_growth,
+				      offsetof(struct evr_pool_growth, range), &growth,
+				      sizeof(growth), "pool growth");
+
+	if (error == 0)
+		error = find_class(pool, growth.payload_bytes, &header.class_index);
+	if (error == 0 && growth.blocks_count == 0)
+		error = evri_fail(-EINVAL, "an extent of no blocks");
+	if (error == 0 && pool->region->read_only)
+		error = evri_fail(-EROFS, "the region is attached for reading");
+	if (error == 0)
+		error = take_numbers(pool, evri_pool_chunks_of(growth.blocks_count),
+				     &header.first_chunk);
+	if (error < 0)
+		return error;
+
+	header.chunks_count = evri_pool_chunks_of(growth.blocks_count);
+	header.blocks_count = growth.blocks_count;
+	header.payload_bytes = growth.payload_bytes;
+	header.bitmap_offset = sizeof(header);
+	uint64_t blocks_at = header.bitmap_offset +
+			     (header.chunks_count * sizeof(uint64_t) + 63) / 64 * 64;
+
+	snprintf(name, sizeof(name), EVRI_POOL_NAME "+%u", header.first_chunk);
+	error = evri_directory_reserve(
+		pool->region, name, EVRI_OBJECT_EXTENT,
+		blocks_at + growth.blocks_count * evri_pool_stride(growth.payload_bytes),
+		growth.range, &object);
+	if (error < 0)
+		return error;
+	header.blocks_offset = object.offset + blocks_at;
+	free_all((char *)object.address + blocks_at, growth.payload_bytes,
+		 growth.blocks_count, evri_pool_bitmap(&object, header.bitmap_offset));
+	memcpy(object.address, &header, sizeof(header));
+	error = evri_directory_publish(pool->region, &object);
+	if (error < 0)
+		return error;
+	error = evri_pool_learn(pool);
+	return error < 0 ? error : 0;
 }
 
 struct evr_region *evr_pool_region(const struct evr_pool *pool)
@@ -296,7 +254,7 @@ struct evr_region *evr_pool_region(const struct evr_pool *pool)
 
 uint32_t evr_pool_blocks(const struct evr_pool *pool)
 {
-	return pool->blocks_count;
+	return evr_load_relaxed_u32(&pool->blocks_count);
 }
 
 uint64_t evr_pool_payload_max(const struct evr_pool *pool)
@@ -308,9 +266,10 @@ uint32_t evr_pool_free_count(const struct evr_pool *pool)
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < pool->chunks_count; i++)
-		count += (uint32_t)__builtin_popcountll(
-			evr_load_relaxed_u64(&pool->bitmap[i]));
+	for (uint32_t i = 0; i < evri_pool_chunks(pool); i++)
+		if (evri_chunk_blocks(&pool->chunks[i]))
+			count += (uint32_t)__builtin_popcountll(
+				evr_load_relaxed_u64(evri_pool_bits(pool, i)));
 	return count;
 }
 
@@ -331,8 +290,11 @@ int evr_agent_open(struct evr_pool *pool, struct evr_agent *ret)
 {
 	struct evr_region *region = pool->region;
 	struct evr_agent_shared *shared;
-	struct evri_magazine *magazines = calloc(pool->classes_count, sizeof(*magazines));
+	struct evri_magazine *magazines;
 
+	if (region->read_only)
+		return evri_fail(-EROFS, "the region is attached for reading");
+	magazines = calloc(pool->classes_count, sizeof(*magazines));
 	if (!magazines)
 		return -ENOMEM;
 	int error = evri_agent_claim(region, &shared);
@@ -346,7 +308,7 @@ int evr_agent_open(struct evr_pool *pool, struct evr_agent *ret)
 		magazines[i].capacity = 2 * magazines[i].batch_count;
 		/* Agents begin at different chunks, so that they meet less. */
 		magazines[i].next_chunk = (uint32_t)(shared - region->agents) * 7 %
-					  pool->classes[i].chunks_count;
+					  evri_pool_class_chunks(pool, i);
 	}
 	memset(ret, 0, sizeof(*ret));
 	ret->base = region->base;
@@ -354,7 +316,7 @@ int evr_agent_open(struct evr_pool *pool, struct evr_agent *ret)
 	ret->shared = shared;
 	ret->magazines = magazines;
 	ret->pool = pool;
-	ret->chunks_count = pool->chunks_count;
+	ret->chunks_count = pool->chunks_max;
 	ret->number = region->number;
 	ret->flags = pool->flags;
 	ret->classes_count = (uint16_t)pool->classes_count;

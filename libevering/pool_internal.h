@@ -9,18 +9,93 @@
 
 #include "region_internal.h"
 
+/* One for each class, and for each extent that the directory can have. */
+#define EVRI_SPANS_MAX (EVR_POOL_CLASSES_MAX + EVRI_DIRECTORY_ENTRIES)
+
+/* Chunks of one class in a row. */
+struct evri_span {
+	uint32_t class_index;
+	uint32_t first_chunk;
+	uint32_t chunks_count;
+};
+
 struct evr_pool {
 	struct evr_region *region;
 	struct evr_pool_shared *shared;
-	struct evr_atomic_u64 *bitmap; /* a word a chunk, a bit a free block */
+	/* By number of chunk, @chunks_max of each: where it lies, and its word of the
+	 * bitmap, a bit a free block. What is not known here yet is zero. */
 	struct evri_chunk *chunks;
-	uint32_t chunks_count;
-	uint32_t blocks_count;
+	struct evr_atomic_u64 **bits;
+	uint32_t chunks_max;
 	uint32_t classes_count;
 	uint32_t flags;
 	uint32_t batch_count;
 	struct evr_pool_class_shared classes[EVR_POOL_CLASSES_MAX];
+	/* What threads read while one of them learns of an extent. */
+	struct evr_atomic_u32 chunks_count; /* known ones end here */
+	struct evr_atomic_u32 chunks_known; /* how many they are */
+	struct evr_atomic_u32 blocks_count;
+	struct evr_atomic_u32 spans_count;
+	struct evri_span spans[EVRI_SPANS_MAX];
+	pthread_mutex_t learn_lock; /* of what follows */
+	bool known[EVRI_DIRECTORY_ENTRIES];
 };
+
+/* ---- arithmetic of the layout ---- */
+
+#define EVRI_POOL_NAME "evering.pool"
+
+static inline uint64_t evri_pool_stride(uint64_t payload_bytes)
+{
+	return EVR_BLOCK_PREFIX_BYTES + payload_bytes;
+}
+
+static inline uint32_t evri_pool_chunks_of(uint32_t blocks)
+{
+	return blocks / EVR_POOL_CHUNK_BLOCKS + (blocks % EVR_POOL_CHUNK_BLOCKS != 0);
+}
+
+static inline bool evri_pool_payload_fits(uint64_t payload_bytes)
+{
+	return payload_bytes >= EVR_POOL_PAYLOAD_MIN &&
+	       payload_bytes <= EVR_POOL_PAYLOAD_MAX && payload_bytes % 64 == 0;
+}
+
+/* The bitmap of a pool or an extent, which begins @offset behind its object's start. */
+static inline struct evr_atomic_u64 *
+evri_pool_bitmap(const struct evri_object *object, uint64_t offset)
+{
+	return (struct evr_atomic_u64 *)((char *)object->address + offset);
+}
+
+/* ---- pool_view.c ---- */
+
+/* Learns of the extents that were made since the last time. 1: there were some. */
+int evri_pool_learn(struct evr_pool *pool);
+
+/* The end of the chunks that are known; some before it may not be. */
+static inline uint32_t evri_pool_chunks(const struct evr_pool *pool)
+{
+	/* SYNC pool/chunk (acquire), pairs with take_span(). */
+	return evr_load_acquire_u32(&pool->chunks_count);
+}
+
+/* A known chunk's word of the bitmap. */
+static inline struct evr_atomic_u64 *evri_pool_bits(const struct evr_pool *pool,
+						    uint32_t chunk)
+{
+	return pool->bits[chunk];
+}
+
+/* How many chunks of a class are known, and which is the @nth of them. */
+uint32_t evri_pool_class_chunks(const struct evr_pool *pool, uint32_t class_index);
+uint32_t evri_pool_class_chunk(const struct evr_pool *pool, uint32_t class_index,
+			       uint32_t nth);
+
+/* Frees the view's memory, without the looks of evr_pool_close(). */
+void evri_pool_free(struct evr_pool *pool);
+
+/* ---- magazine.c ---- */
 
 /* Frees a block of the agent's, whatever its state, and its contents, past the magazines:
  * straight to the bitmap, where everybody finds it. For recovery and close. */

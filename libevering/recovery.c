@@ -227,7 +227,7 @@ static enum verdict evri_recovery_limbo(const struct pass *pass, uint32_t index,
 	 * between one look and the bit would both be missed. */
 	busy_before = evri_recovery_intent_on(pass, chunk);
 	/* SYNC pool/bit (acquire), pairs with take_bits(): the taker's intent is seen. */
-	bit = evr_load_acquire_u64(&pass->pool->bitmap[chunk]) >>
+	bit = evr_load_acquire_u64(evri_pool_bits(pass->pool, chunk)) >>
 		      index % EVR_POOL_CHUNK_BLOCKS & 1;
 	busy_after = evri_recovery_intent_on(pass, chunk);
 	if (bit)
@@ -297,6 +297,8 @@ static int snapshot_all(struct pass *pass)
 					 object.name);
 		snapshot_ring(pass, &ring);
 	}
+	if (cursor.error < 0)
+		return cursor.error;
 	for (uint32_t i = 0; i < pass->urings_count && error == 0; i++) {
 		const struct evri_uring *uring = &pass->urings[i];
 
@@ -320,10 +322,10 @@ static int snapshot_all(struct pass *pass)
 
 static void scan_blocks(struct pass *pass)
 {
-	for (uint32_t i = 0; i < pass->pool->chunks_count; i++) {
-		const struct evri_chunk *chunk = &pass->pool->chunks[i];
+	for (uint32_t i = 0; i < pass->blocks_max / EVR_POOL_CHUNK_BLOCKS; i++) {
+		uint32_t blocks = evri_chunk_blocks(&pass->pool->chunks[i]);
 
-		for (uint32_t k = 0; k < chunk->blocks_count; k++) {
+		for (uint32_t k = 0; k < blocks; k++) {
 			uint32_t index = i * EVR_POOL_CHUNK_BLOCKS + k;
 			struct evr_block_shared *block =
 				evri_block_at(pass->agent, index);
@@ -334,7 +336,7 @@ static void scan_blocks(struct pass *pass)
 				evri_recovery_claim(pass, index, block, judge_owned,
 						    NULL);
 		}
-		pass->stats->scanned += chunk->blocks_count;
+		pass->stats->scanned += blocks;
 	}
 }
 
@@ -342,9 +344,9 @@ static void look_into_chunk(struct pass *pass, uint64_t bitmap_intent)
 {
 	uint64_t chunk = bitmap_intent - 1;
 
-	if (bitmap_intent == 0 || chunk >= pass->pool->chunks_count)
+	if (bitmap_intent == 0 || chunk >= pass->blocks_max / EVR_POOL_CHUNK_BLOCKS)
 		return;
-	for (uint32_t k = 0; k < pass->pool->chunks[chunk].blocks_count; k++) {
+	for (uint32_t k = 0; k < evri_chunk_blocks(&pass->pool->chunks[chunk]); k++) {
 		uint32_t index = (uint32_t)chunk * EVR_POOL_CHUNK_BLOCKS + k;
 
 		evri_recovery_claim(pass, index, evri_block_at(pass->agent, index),
@@ -479,11 +481,19 @@ int evr_recover(struct evr_agent *agent, struct evr_recovery_stats *stats)
 		.agent = agent,
 		.region = region,
 		.pool = agent->pool,
-		.blocks_max = agent->chunks_count * EVR_POOL_CHUNK_BLOCKS,
 		.stats = &mine,
 	};
 	int result = evr_participant_find_dead(region);
 
+	/* Of the extents, too, that only the dead ever used: they were there before the
+	 * deaths were. */
+	if (result > 0) {
+		int learnt = evri_pool_learn(agent->pool);
+
+		if (learnt < 0)
+			result = learnt;
+		pass.blocks_max = evri_pool_chunks(agent->pool) * EVR_POOL_CHUNK_BLOCKS;
+	}
 	if (result > 0) {
 		result = evri_urings_find(region, &urings, &pass.urings_count);
 		pass.urings = urings;

@@ -8,6 +8,8 @@
  * here, only the directory's entries lie in shared memory.
  */
 
+#include <pthread.h>
+
 #include <evering/participant.h>
 #include <evering/region.h>
 
@@ -16,21 +18,30 @@
 
 /* ---- region.c ---- */
 
+/* A range that this process has mapped; bytes 0: it has not. */
+struct evri_mapped {
+	uint64_t offset;
+	uint64_t bytes;
+};
+
 struct evr_region {
 	char *base;
-	uint64_t bytes;
+	uint64_t bytes; /* of addresses: what the region may grow to */
 	uint64_t page_bytes;
 	uint64_t objects_offset;
 	struct evr_region_shared *shared;
+	struct evr_range_shared *ranges;
 	struct evr_participant_shared *participants;
 	struct evr_agent_shared *agents;
 	struct evri_directory_entry *directory;
 	uint32_t participants_count;
 	uint32_t agents_count;
 	uint32_t directory_count;
-	uint32_t number; /* our attach number */
+	uint32_t ranges_count;
+	uint32_t number; /* our attach number; 0: we only read */
 	uint32_t record; /* our record */
 	uint16_t tag;
+	bool read_only;
 	int fd;
 	int64_t pid; /* who attached: a child made by fork() has no mapping */
 	struct evri_os_hold hold;
@@ -38,6 +49,12 @@ struct evr_region {
 	 * left (evr_pool_close() looks) means that there is nothing to recover. */
 	struct evr_atomic_u32 handles_open;
 	struct evr_atomic_u32 blocks_left;
+	/* The thread that waits for deaths (watch.c), started at the first sleep. */
+	struct evri_watch *watch;
+	void (*watch_stop)(struct evr_region *region);
+	struct evr_atomic_u32 watch_tried;
+	pthread_mutex_t map_lock; /* of what follows, among our threads */
+	struct evri_mapped mapped[EVR_RANGES_MAX];
 };
 
 /* Did this very process attach, or a parent of it? A child made by fork() has neither
@@ -46,6 +63,59 @@ static inline bool evri_region_is_here(const struct evr_region *region)
 {
 	return region->pid == evri_os_pid();
 }
+
+/* ---- region_ranges.c ---- */
+
+/* A range as this process found it: a checked copy. */
+struct evri_range {
+	uint32_t index;
+	uint32_t state;
+	uint32_t owner;
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+/* Walks the ranges in use: start with a zeroed cursor; false: no more. */
+struct evri_range_cursor {
+	uint32_t index;
+	uint64_t offset;
+};
+bool evri_range_next(const struct evr_region *region, struct evri_range_cursor *cursor,
+		     struct evri_range *ret);
+
+uint64_t evri_range_word(uint32_t state, uint64_t bytes, uint32_t owner);
+
+/* Maps what has become READY since the last time. */
+int evri_region_map_ranges(struct evr_region *region);
+bool evri_region_is_mapped(struct evr_region *region, uint32_t index);
+
+/* Sees to it that these bytes are mapped here. -EUCLEAN: no range has them. */
+int evri_region_reach(struct evr_region *region, uint64_t offset, uint64_t bytes);
+
+/* ---- region_pages.c ---- */
+
+/* How a range is made real: flags and placement as in the options. */
+struct evri_settling {
+	uint32_t flags;
+	struct evr_placement placement;
+	evr_progress progress;
+	void *context;
+};
+
+/* Refuses what cannot work before anything is taken, and says why. */
+int evri_settle_check(const struct evr_region *region, uint64_t bytes,
+		      const struct evri_settling *how);
+/* Binds, touches, makes huge, locks and checks the pages of a mapped range. After a
+ * failure some of them may be there: give them back. */
+int evri_settle(struct evr_region *region, uint64_t offset, uint64_t bytes,
+		const struct evri_settling *how);
+/* Writes down what was asked for. */
+void evri_range_describe(struct evr_region *region, uint32_t index,
+			 const struct evri_settling *how, uint64_t settle_ns);
+
+/* evr_region_attach() for one to whom a listener gave a carrier with a description of the
+ * file for his lock; -1: none. Both descriptors stay the caller's. */
+int evri_region_attach_with(int fd, int carrier_fd, struct evr_region **ret_region);
 
 /* ---- participant.c ---- */
 
@@ -59,7 +129,8 @@ static inline bool evri_region_is_here(const struct evr_region *region)
 #define EVRI_ATTACH_NUMBER_MAX (UINT32_MAX - 1)
 #endif
 
-int evri_participant_join(struct evr_region *region);
+/* @carrier_fd: see evri_os_liveness_prepare(); -1: none. */
+int evri_participant_join(struct evr_region *region, int carrier_fd);
 void evri_participant_leave(struct evr_region *region);
 /* Does any record say ALIVE with this number? One that died unnoticed still does. */
 bool evri_participant_alive(const struct evr_region *region, uint32_t number);
@@ -75,6 +146,7 @@ enum evri_object_kind {
 	EVRI_OBJECT_POOL = 1,
 	EVRI_OBJECT_RING = 2,
 	EVRI_OBJECT_URING = 3,
+	EVRI_OBJECT_EXTENT = 4, /* more blocks for the pool */
 };
 
 enum evri_entry_state {
@@ -87,9 +159,11 @@ enum evri_entry_state {
 };
 
 /* A directory entry, 64 bytes of shared memory. Its object lies behind those of the
- * entries before it, so that one word takes both the entry and its space. */
+ * entries before it that are in the same range, so that one word takes both the entry and
+ * its space. */
 struct EVR_CACHE_ALIGNED evri_directory_entry {
-	struct evr_atomic_u64 word; /* {state 4 | units of 4 KiB 28 | owner 32} */
+	/* {state 3 | range 4 | units of 4 KiB 25 | owner 32} */
+	struct evr_atomic_u64 word;
 	uint32_t kind;
 	uint32_t reserved;
 	char name[EVR_NAME_BYTES];
@@ -106,26 +180,36 @@ struct evri_object {
 	uint32_t state;
 	uint32_t kind;
 	uint32_t owner;
+	uint32_t range;
 	uint64_t offset; /* from the region's start */
 	uint64_t bytes;
 	void *address;
 	char name[EVR_NAME_BYTES];
 };
 
-/* Takes an entry and @bytes of zeroed space, to be initialised and then published. */
+/* The word of an entry: what it says, in one. */
+uint64_t evri_entry_word(uint32_t state, uint32_t range, uint64_t units, uint32_t owner);
+
+/* Takes an entry and @bytes of zeroed space in a range, to be initialised and then
+ * published. */
 int evri_directory_reserve(struct evr_region *region, const char *name, uint32_t kind,
-			   uint64_t bytes, struct evri_object *ret);
+			   uint64_t bytes, uint32_t range, struct evri_object *ret);
 int evri_directory_publish(struct evr_region *region, const struct evri_object *object);
 void evri_directory_abandon(struct evr_region *region, const struct evri_object *object);
 /* -ENOENT; -EAGAIN: being made; -EPROTO: another kind. */
 int evri_directory_find(struct evr_region *region, const char *name, uint32_t kind,
 			struct evri_object *ret);
-/* Walks all entries: start with a zeroed cursor; false: no more. */
+/* Walks all entries, and maps the ranges that they lie in: start with a zeroed cursor;
+ * false: no more, or cursor.error says why it ends too early. */
 struct evri_directory_cursor {
 	uint32_t index;
-	uint64_t offset;
+	int error;
+	bool begun;
+	uint64_t used[EVR_RANGES_MAX]; /* bytes of each range that are passed */
+	struct evri_range ranges[EVR_RANGES_MAX];
+	uint32_t ranges_count;
 };
-bool evri_directory_next(const struct evr_region *region,
+bool evri_directory_next(struct evr_region *region,
 			 struct evri_directory_cursor *cursor, struct evri_object *ret);
 
 #endif

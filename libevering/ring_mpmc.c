@@ -85,6 +85,12 @@ int evri_ring_mpmc_bind(struct evr_ring_mpmc_shared *shared, uint64_t bytes,
 int evr_ring_mpmc_create(struct evr_region *region, const char *name, uint32_t order,
 			 struct evr_ring_mpmc *ret)
 {
+	return evr_ring_mpmc_create_in(region, 0, name, order, ret);
+}
+
+int evr_ring_mpmc_create_in(struct evr_region *region, uint32_t range, const char *name,
+			    uint32_t order, struct evr_ring_mpmc *ret)
+{
 	struct evri_object object;
 	int error;
 
@@ -92,7 +98,7 @@ int evr_ring_mpmc_create(struct evr_region *region, const char *name, uint32_t o
 		return evri_fail(-EINVAL, "ring order %u: %d to %d possible", order,
 				 EVR_RING_ORDER_MIN, EVR_RING_ORDER_MAX);
 	error = evri_directory_reserve(region, name, EVRI_OBJECT_RING,
-				       evri_ring_mpmc_bytes(order), &object);
+				       evri_ring_mpmc_bytes(order), range, &object);
 	if (error < 0)
 		return error;
 	evri_ring_mpmc_init(object.address, order);
@@ -106,8 +112,12 @@ int evr_ring_mpmc_open(struct evr_region *region, const char *name,
 		       struct evr_ring_mpmc *ret)
 {
 	struct evri_object object;
-	int error = evri_directory_find(region, name, EVRI_OBJECT_RING, &object);
+	int error;
 
+	/* An end is there to push, pop and close. */
+	if (region->read_only)
+		return evri_fail(-EROFS, "the region is attached for reading");
+	error = evri_directory_find(region, name, EVRI_OBJECT_RING, &object);
 	if (error < 0)
 		return error;
 	error = evri_ring_mpmc_bind(object.address, object.bytes, 0, ret);

@@ -94,7 +94,7 @@ int evr_uring_create(struct evr_pool *pool, const struct evr_uring_options *user
 		(uint32_t)order_of(options.completion_capacity, EVR_RING_ORDER_MAX),
 		options.submitters, &layout);
 	error = evri_directory_reserve(pool->region, options.name, EVRI_OBJECT_URING,
-				       bytes, &object);
+				       bytes, options.range, &object);
 	if (error < 0)
 		return error;
 	layout.shared = object.address;
@@ -148,8 +148,11 @@ int evr_uring_shutdown(struct evr_uring *uring)
 {
 	/* A handle of its own: the view is shared by threads. */
 	struct evr_ring_mpmc ring = uring->submissions;
-	int error = evr_ring_mpmc_close(&ring);
+	int error;
 
+	if (uring->pool->region->read_only)
+		return -EROFS;
+	error = evr_ring_mpmc_close(&ring);
 	if (error < 0)
 		return error;
 	evr_doorbell_ring_all(&uring->layout.shared->bell);

@@ -18,11 +18,13 @@ evr_manual = \
 	man/evering_dump.3.in \
 	man/evering_error.3.in \
 	man/evering_home.3.in \
+	man/evering_meet.3.in \
 	man/evering_number_set.3.in \
 	man/evering_participant.3.in \
 	man/evering_pool.3.in \
 	man/evering_recovery.3.in \
 	man/evering_region.3.in \
+	man/evering_report.3.in \
 	man/evering_ring.3.in \
 	man/evering_token.3.in \
 	man/evering_uring.3.in \

@@ -91,13 +91,19 @@ EVRI_INLINE bool evr_cas_acq_rel_u32(struct evr_atomic_u32 *word, uint32_t *expe
 }
 
 /**
- * evr_fetch_add_relaxed_u32(), evr_fetch_add_acq_rel_u64(),
- * evr_fetch_add_relaxed_u64() - add to a shared word.
+ * evr_fetch_add_acq_rel_u32(), evr_fetch_add_relaxed_u32(),
+ * evr_fetch_add_acq_rel_u64(), evr_fetch_add_relaxed_u64() - add to a shared word.
  * @word:    the word.
  * @addend:  how much; sums wrap.
  *
  * Return: what it was before.
  */
+EVRI_INLINE uint32_t evr_fetch_add_acq_rel_u32(struct evr_atomic_u32 *word,
+					       uint32_t addend)
+{
+	return __atomic_fetch_add(&word->raw, addend, __ATOMIC_ACQ_REL);
+}
+
 EVRI_INLINE uint32_t evr_fetch_add_relaxed_u32(struct evr_atomic_u32 *word,
 					       uint32_t addend)
 {

@@ -6,6 +6,7 @@
  * evering.h - all of it, and a tour.
  *
  *	region     memory that several processes map        region.h
+ *	listener   strangers get into it                    meet.h
  *	pool       its blocks                               pool.h, block.h
  *	agent      one thread's working set                 pool.h
  *	uring      submission ring, completion rings        uring.h
@@ -54,11 +55,13 @@
 #include <evering/dump.h>
 #include <evering/error.h>
 #include <evering/home.h>
+#include <evering/meet.h>
 #include <evering/number_set.h>
 #include <evering/participant.h>
 #include <evering/pool.h>
 #include <evering/recovery.h>
 #include <evering/region.h>
+#include <evering/report.h>
 #include <evering/ring.h>
 #include <evering/ring_mpmc.h>
 #include <evering/token.h>

@@ -34,13 +34,17 @@ struct EVR_CACHE_ALIGNED evr_participant_shared {
 	struct evr_atomic_u64 word; /* {state 32 | attach number 32} */
 	uint64_t pid;               /* in the joiner's own PID namespace; a hint */
 	uint64_t joined_ns;         /* CLOCK_MONOTONIC at joining; a hint */
-	uint64_t reserved[5];
+	/* 0, or the thread whose end the kernel marks here: tells that somebody died. */
+	struct evr_atomic_u32 life;
+	uint32_t reserved32;
+	uint64_t reserved[4];
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_participant_shared) == 64, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_participant_shared, word) == 0, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_participant_shared, pid) == 8, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_participant_shared, joined_ns) == 16,
+EVR_STATIC_ASSERT(offsetof(struct evr_participant_shared, joined_ns) == 16 &&
+			  offsetof(struct evr_participant_shared, life) == 24,
 		  "shared layout");
 
 enum evr_agent_state {
@@ -116,6 +120,8 @@ EVR_API uint32_t evr_participant_records(const struct evr_region *region);
  * comes back with evr_recover().
  *
  * Threads: any. Signals: not from handlers. Killed inside: no effect, or some marked.
+ *
+ * Through a region that is attached for reading nothing is marked, only counted.
  *
  * Return: how many records say DEAD now, or a negative errno of the probe.
  */

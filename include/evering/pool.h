@@ -14,6 +14,10 @@
  * A block may be allocated in one process and freed in another: it has no home heap. Who
  * frees it must be its owner; what a block contains is freed with it.
  *
+ * A class can be given more blocks while everybody works: evr_pool_grow() makes an
+ * *extent* of them in a range of the region. Others notice it when they first meet a
+ * token from it, or when their class has run out.
+ *
  * Blocks in a dead participant's hands and magazines come back by recovery (recovery.h).
  * Nothing in a magazine is the truth: the blocks' own words are.
  */
@@ -58,7 +62,7 @@ EVR_STATIC_ASSERT(offsetof(struct evr_pool_class_shared, payload_bytes) == 0 &&
 			  offsetof(struct evr_pool_class_shared, blocks_count) == 24,
 		  "shared layout");
 
-/** The pool's header; the bitmap follows it. Constant after creation. */
+/** The pool's header; the bitmap follows it. Constant but for next_chunk. */
 struct EVR_CACHE_ALIGNED evr_pool_shared {
 	uint64_t magic;
 	uint32_t flags;
@@ -67,8 +71,9 @@ struct EVR_CACHE_ALIGNED evr_pool_shared {
 	uint32_t blocks_count;
 	uint64_t bitmap_offset; /* from the pool's start, a multiple of 64 */
 	uint32_t batch_count;   /* 0: by the size of the class */
-	uint32_t reserved32;
-	uint64_t reserved[3];
+	uint32_t chunks_max;    /* numbers of chunks end here, extents included */
+	struct evr_atomic_u64 next_chunk; /* the first that no extent has taken */
+	uint64_t reserved[2];
 	struct evr_pool_class_shared classes[EVR_POOL_CLASSES_MAX];
 };
 
@@ -79,11 +84,39 @@ EVR_STATIC_ASSERT(offsetof(struct evr_pool_shared, magic) == 0 &&
 			  offsetof(struct evr_pool_shared, blocks_count) == 20 &&
 			  offsetof(struct evr_pool_shared, bitmap_offset) == 24 &&
 			  offsetof(struct evr_pool_shared, batch_count) == 32 &&
+			  offsetof(struct evr_pool_shared, chunks_max) == 36 &&
+			  offsetof(struct evr_pool_shared, next_chunk) == 40 &&
 			  offsetof(struct evr_pool_shared, classes) == 64,
 		  "shared layout");
 EVR_STATIC_ASSERT(sizeof(struct evr_pool_shared) == 576, "shared layout");
 
 #define EVR_POOL_MAGIC UINT64_C(0x316c6f6f50727645) /* "EvrPool1" as bytes */
+
+/** An extent's header; its bitmap and its blocks follow. Constant after creation. */
+struct EVR_CACHE_ALIGNED evr_pool_extent_shared {
+	uint64_t magic;
+	uint32_t class_index;
+	uint32_t first_chunk;
+	uint32_t chunks_count;
+	uint32_t blocks_count;
+	uint64_t bitmap_offset; /* from the extent's start, a multiple of 64 */
+	uint64_t blocks_offset; /* from the region's start to the first prefix */
+	uint64_t payload_bytes; /* of the class */
+	uint64_t reserved[2];
+};
+
+EVR_STATIC_ASSERT(sizeof(struct evr_pool_extent_shared) == 64, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_pool_extent_shared, magic) == 0 &&
+			  offsetof(struct evr_pool_extent_shared, class_index) == 8 &&
+			  offsetof(struct evr_pool_extent_shared, first_chunk) == 12 &&
+			  offsetof(struct evr_pool_extent_shared, chunks_count) == 16 &&
+			  offsetof(struct evr_pool_extent_shared, blocks_count) == 20 &&
+			  offsetof(struct evr_pool_extent_shared, bitmap_offset) == 24 &&
+			  offsetof(struct evr_pool_extent_shared, blocks_offset) == 32 &&
+			  offsetof(struct evr_pool_extent_shared, payload_bytes) == 40,
+		  "shared layout");
+
+#define EVR_POOL_EXTENT_MAGIC UINT64_C(0x3174786550727645) /* "EvrPext1" as bytes */
 
 /** struct evr_pool_class - a class of blocks, to be created. */
 struct evr_pool_class {
@@ -102,6 +135,7 @@ struct evr_pool_class {
  *                 hand-off, and does not gain elsewhere: bench/README.md.
  * @batch_count:   how many blocks move between a magazine and the bitmap at once; at most
  *                 EVR_MAGAZINE_BATCH_MAX; 0: 32, fewer for classes with few blocks.
+ * @range:         the range of the region that header and blocks lie in.
  */
 struct evr_pool_options {
 	size_t size;
@@ -109,18 +143,46 @@ struct evr_pool_options {
 	uint32_t classes_count;
 	uint32_t flags;
 	uint32_t batch_count;
+	uint32_t range; /* of the region; 0: the first */
+};
+
+/**
+ * struct evr_pool_growth - how to give a class more blocks.
+ * @size:          sizeof(struct evr_pool_growth).
+ * @payload_bytes: of the class: exactly one that the pool has. Required.
+ * @blocks_count:  how many more. Required.
+ * @range:         where: a range of the region, from evr_region_grow() for example. Every
+ *                 block costs its payload and 64 bytes, every 64 blocks 8 bytes.
+ */
+struct evr_pool_growth {
+	size_t size;
+	uint64_t payload_bytes;
+	uint32_t blocks_count;
+	uint32_t range;
 };
 
 /** A process's view of the pool: opaque. Shared by all its threads. */
 struct evr_pool;
 
-/* Where a chunk lies: this process's checked copy of what the classes say. */
+/* Where a chunk lies: this process's checked copy of what the classes and extents say. */
 struct evri_chunk {
 	uint64_t offset;       /* of its first prefix, from the region's start */
 	uint32_t stride_bytes; /* prefix and payload */
-	uint16_t blocks_count; /* at most 64 */
-	uint16_t class_index;
+	/* {class 16 | blocks 16}; 0: not known here yet. Written last, by any thread. */
+	struct evr_atomic_u32 content;
 };
+
+EVRI_INLINE uint32_t evri_chunk_blocks(const struct evri_chunk *chunk)
+{
+	/* SYNC pool/chunk (acquire), pairs with take_chunk(): offset and stride are
+	 * there. */
+	return evr_load_acquire_u32(&chunk->content) & 0xffff;
+}
+
+EVRI_INLINE uint32_t evri_chunk_class(const struct evri_chunk *chunk)
+{
+	return evr_load_relaxed_u32(&chunk->content) >> 16;
+}
 
 /* A stack of indices of blocks that say {CACHED, me}: private, and only a hint. */
 struct evri_magazine {
@@ -142,8 +204,8 @@ struct evr_agent {
 	struct evr_agent_shared *shared;
 	struct evri_magazine *magazines;
 	struct evr_pool *pool;
-	uint32_t chunks_count;
-	uint32_t number; /* attach number */
+	uint32_t chunks_count; /* entries of @chunks, known or not */
+	uint32_t number;       /* attach number */
 	uint32_t flags;  /* of the pool */
 	uint16_t classes_count;
 	uint16_t tag; /* of the region */
@@ -178,6 +240,21 @@ EVR_API int evr_pool_create(struct evr_region *region,
  * itself, -ENOMEM.
  */
 EVR_API int evr_pool_open(struct evr_region *region, struct evr_pool **ret) EVR_NODISCARD;
+
+/**
+ * evr_pool_grow() - gives a class more blocks, while everybody works.
+ * @pool:   this process's view.
+ * @growth: of which class, how many, where.
+ *
+ * Threads: any. Stopped inside: delays nobody. Killed inside: its place is taken over by
+ * whoever grows or creates next; the numbers of its blocks are lost.
+ *
+ * Return: 0, -EINVAL when no class has this size or the region no such range, -ENOSPC
+ * when the range has no room, or the numbers that blocks can have are used up (there are
+ * as many as the region's bytes_max could hold of the smallest class), -EROFS, -ENOMEM.
+ */
+EVR_API int evr_pool_grow(struct evr_pool *pool,
+			  const struct evr_pool_growth *growth) EVR_NODISCARD;
 
 /** evr_pool_close() - ends the view. NULL does nothing. Its agents must be closed.
  * Return: NULL. */
@@ -222,6 +299,10 @@ EVR_API void evr_agent_close(struct evr_agent *agent);
  * sleep, or when others run out. */
 EVR_API void evr_agent_flush(struct evr_agent *agent);
 
+/* The prefix of a block in a chunk that is not known here yet, or NULL. */
+EVR_API struct evr_block_shared *evri_pool_meet(const struct evr_agent *agent,
+						uint32_t index);
+
 /* The slow halves of alloc and free. */
 EVR_API int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index);
 EVR_API void evri_magazine_flush(struct evr_agent *agent, uint32_t class_index,
@@ -239,8 +320,8 @@ EVRI_INLINE struct evr_block_shared *evri_block_at(const struct evr_agent *agent
 		return NULL;
 
 	const struct evri_chunk *chunk = &agent->chunks[number];
-	if (EVR_UNLIKELY(within >= chunk->blocks_count))
-		return NULL;
+	if (EVR_UNLIKELY(within >= evri_chunk_blocks(chunk)))
+		return evri_pool_meet(agent, index);
 	return (struct evr_block_shared *)(agent->base + chunk->offset +
 					   (uint64_t)within * chunk->stride_bytes);
 }
@@ -403,7 +484,8 @@ EVR_INLINE int evr_block_free(struct evr_agent *agent, evr_token token)
 			 evr_plain_load_u64(&block->contents[2])))
 		evri_block_free_contents(agent, index);
 
-	uint32_t class_index = agent->chunks[index / EVR_POOL_CHUNK_BLOCKS].class_index;
+	uint32_t class_index =
+		evri_chunk_class(&agent->chunks[index / EVR_POOL_CHUNK_BLOCKS]);
 	struct evri_magazine *magazine = &agent->magazines[class_index];
 	if (EVR_UNLIKELY(magazine->count == magazine->capacity))
 		evri_magazine_flush(agent, class_index, magazine->batch_count);

@@ -382,10 +382,26 @@ EVR_BEGIN_DECLS
  * Threads: any. Killed inside: the next creator takes over the place.
  *
  * Return: 0, -EINVAL, -EEXIST, -EBUSY while another process is making an object of this
- * name, -ENOSPC when the region or its directory is full.
+ * name, -ENOSPC when the range or the directory is full, -EROFS when the region is
+ * attached for reading.
  */
 EVR_API int evr_ring_mpmc_create(struct evr_region *region, const char *name,
 				 uint32_t order, struct evr_ring_mpmc *ret) EVR_NODISCARD;
+
+/**
+ * evr_ring_mpmc_create_in() - makes a ring in a range of the region.
+ * @region: an attached region.
+ * @range:  the range that the ring is to lie in, from evr_region_grow() for example;
+ *          evr_ring_mpmc_create() takes the first, 0.
+ * @name:   1 to EVR_NAME_BYTES - 1 characters, not in use by another object.
+ * @order:  log2 of its capacity, EVR_RING_ORDER_MIN to EVR_RING_ORDER_MAX.
+ * @ret:    this thread's end.
+ *
+ * All else as evr_ring_mpmc_create(); -EINVAL also when there is no such range.
+ */
+EVR_API int evr_ring_mpmc_create_in(struct evr_region *region, uint32_t range,
+				    const char *name, uint32_t order,
+				    struct evr_ring_mpmc *ret) EVR_NODISCARD;
 
 /**
  * evr_ring_mpmc_open() - an end of the ring of this name.
@@ -393,7 +409,8 @@ EVR_API int evr_ring_mpmc_create(struct evr_region *region, const char *name,
  * Threads: each thread opens its own end; one caller at a time per end.
  *
  * Return: 0, -ENOENT, -EAGAIN while it is being made, -EPROTO when the name is another
- * kind of object, -EUCLEAN when the ring's header contradicts itself.
+ * kind of object, -EUCLEAN when the ring's header contradicts itself, -EROFS when the
+ * region is attached for reading.
  */
 EVR_API int evr_ring_mpmc_open(struct evr_region *region, const char *name,
 			       struct evr_ring_mpmc *ret) EVR_NODISCARD;

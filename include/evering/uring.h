@@ -24,6 +24,8 @@
  * @submitters:          how many submitters there may be at once; default 16.
  * @request_bytes:       size of the request message, the same for everybody; 0: any.
  * @response_bytes:      size of the response message; 0: any.
+ * @range:               the range of the region that all of it lies in, the homes and
+ *                       their rings too; 0: the first.
  */
 struct evr_uring_options {
 	size_t size;
@@ -33,6 +35,7 @@ struct evr_uring_options {
 	uint32_t submitters;
 	uint32_t request_bytes;
 	uint32_t response_bytes;
+	uint32_t range;
 };
 
 /** A process's view of a uring: opaque. Shared by all its threads. */
@@ -49,7 +52,7 @@ EVR_BEGIN_DECLS
  * Threads: any. Killed inside: the next creator takes over the place.
  *
  * Return: 0, -EINVAL, -E2BIG, -EEXIST, -EBUSY while another process is making an object
- * of this name, -ENOSPC when the region or its directory is full, -ENOMEM.
+ * of this name, -ENOSPC when the range or the directory is full, -EROFS, -ENOMEM.
  */
 EVR_API int evr_uring_create(struct evr_pool *pool,
 			     const struct evr_uring_options *options,
@@ -83,8 +86,8 @@ EVR_API struct evr_uring *evr_uring_close(struct evr_uring *uring);
  *
  * Threads: any. Killed inside: open, or shut down.
  *
- * Return: 0, -EAGAIN when the submission ring is full at this moment (try again),
- * -EUCLEAN.
+ * Return: 0, -EAGAIN when the submission ring is full at this moment (try again), -EROFS
+ * when the region is attached for reading, -EUCLEAN.
  */
 EVR_API int evr_uring_shutdown(struct evr_uring *uring) EVR_NODISCARD;
 

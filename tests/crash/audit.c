@@ -61,9 +61,13 @@ static void drain(struct party *house)
 static void check_blocks(struct party *house, const struct evr_agent *agent,
 			 const struct evr_pool *pool)
 {
-	for (uint32_t chunk = 0; chunk < pool->chunks_count; chunk++) {
-		uint64_t bits = evr_load_acquire_u64(&pool->bitmap[chunk]);
-		uint32_t count = pool->chunks[chunk].blocks_count;
+	for (uint32_t chunk = 0; chunk < evri_pool_chunks(pool); chunk++) {
+		uint32_t count = evri_chunk_blocks(&pool->chunks[chunk]);
+
+		/* A number that somebody took who died before there was an extent. */
+		if (count == 0)
+			continue;
+		uint64_t bits = evr_load_acquire_u64(evri_pool_bits(pool, chunk));
 
 		if (count < 64 && bits >> count)
 			complain(house, "bitmap word %u has bits of no block: %016lx",
@@ -90,10 +94,14 @@ void audit_bits(struct party *house)
 {
 	const struct evr_pool *pool = house->pool;
 
-	for (uint32_t chunk = 0; chunk < pool->chunks_count; chunk++) {
-		uint64_t bits = evr_load_acquire_u64(&pool->bitmap[chunk]);
+	for (uint32_t chunk = 0; chunk < evri_pool_chunks(pool); chunk++) {
+		uint32_t count = evri_chunk_blocks(&pool->chunks[chunk]);
 
-		for (uint32_t i = 0; i < pool->chunks[chunk].blocks_count; i++) {
+		if (count == 0)
+			continue;
+		uint64_t bits = evr_load_acquire_u64(evri_pool_bits(pool, chunk));
+
+		for (uint32_t i = 0; i < count; i++) {
 			uint32_t index = chunk * EVR_POOL_CHUNK_BLOCKS + i;
 			uint64_t word = evr_load_acquire_u64(
 				&evri_block_at(&house->agent, index)->word);

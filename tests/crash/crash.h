@@ -95,6 +95,7 @@ struct party {
 	struct evr_submitter *second_submitter;
 	struct evr_region *second_region;
 	struct evr_uring *second_uring;
+	uint32_t range;
 	int result;
 };
 
@@ -107,6 +108,7 @@ struct geometry {
 	uint32_t completion;
 	uint32_t submitters;
 	uint32_t pool_flags;
+	uint32_t grow_bytes; /* that the region may grow by */
 };
 
 enum mode {
@@ -161,6 +163,7 @@ extern const struct geometry geometry_usual;
 extern const struct geometry geometry_untracked;
 extern const struct geometry geometry_small;
 extern const struct geometry geometry_tiny;
+extern const struct geometry geometry_growing;
 
 /* ---- party.c ---- */
 

@@ -76,6 +76,7 @@ static void house_open(struct experiment *x)
 	struct evr_region_options region = {
 		.size = sizeof(region),
 		.bytes = 128 * 1024,
+		.bytes_max = 128 * 1024 + geometry->grow_bytes,
 		.participants = PARTICIPANTS,
 		.agents = AGENTS,
 	};
@@ -440,7 +441,7 @@ static bool step_to_point(struct experiment *x, enum who who, bool record,
 
 	if (record)
 		result = step_record(pid, trace, x->house.region->base,
-				     x->house.region->bytes);
+				     x->house.region->mapped[0].bytes);
 	else
 		result = step_reach(pid, trace, point, leap);
 	if (result == STEP_LOST) {

@@ -37,6 +37,17 @@ const struct geometry geometry_tiny = {
 	.submitters = 3,
 };
 
+/* For growing: the region and its pool. */
+const struct geometry geometry_growing = {
+	.blocks = 32,
+	.batch = 2,
+	.ring_order = 2,
+	.submission = 8,
+	.completion = 4,
+	.submitters = 4,
+	.grow_bytes = 1024 * 1024,
+};
+
 /* For recovery, whose length grows with all of it. */
 const struct geometry geometry_small = {
 	.blocks = 32,

@@ -203,7 +203,7 @@ struct evr_block_shared *block_of(struct party *party, evr_token token)
 
 struct evr_atomic_u64 *bitmap_word(struct party *party, uint32_t index)
 {
-	return &party->pool->bitmap[index / EVR_POOL_CHUNK_BLOCKS];
+	return evri_pool_bits(party->pool, index / EVR_POOL_CHUNK_BLOCKS);
 }
 
 void expect_state(struct party *party, evr_token token, uint32_t state)

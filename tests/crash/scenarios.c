@@ -59,5 +59,8 @@ const struct scenario *const scenarios[] = {
 	&scenario_create_ring,
 	&scenario_create_uring,
 	&scenario_create_beside_create,
+	&scenario_grow_region,
+	&scenario_grow_pool,
+	&scenario_meet_extent,
 	NULL,
 };

@@ -5,8 +5,9 @@
 #include "scenarios.h"
 
 #include <errno.h>
+#include <string.h>
 
-#include "region_internal.h"
+#include "pool_internal.h"
 
 /* ---- a second participant in the victim's process, so that one can come and go ---- */
 
@@ -173,4 +174,179 @@ const struct scenario scenario_create_beside_create = {
 	.operate = do_create_ring,
 	.leave = leave_created,
 	.conclude = conclude_ring,
+};
+
+/* ---- growing ---- */
+
+#define RANGE_BYTES 8192
+#define EXTENT_BLOCKS 10
+
+static int grow_region(struct party *party, uint32_t *ret_range)
+{
+	struct evr_range_options options = {
+		.size = sizeof(options),
+		.bytes = RANGE_BYTES,
+	};
+
+	return evr_region_grow(party->region, &options, ret_range);
+}
+
+static int grow_pool(struct party *party, uint32_t range)
+{
+	struct evr_pool_growth growth = {
+		.size = sizeof(growth),
+		.payload_bytes = PAYLOAD_BYTES,
+		.blocks_count = EXTENT_BLOCKS,
+		.range = range,
+	};
+
+	return evr_pool_grow(party->pool, &growth);
+}
+
+static void do_grow_region(struct party *victim)
+{
+	victim->result = grow_region(victim, NULL);
+}
+
+static void leave_grown(struct party *victim)
+{
+	MUST(victim, victim->result);
+}
+
+/* One who stopped while growing keeps nobody from growing. */
+static void beside_grow(struct party *house)
+{
+	uint32_t range;
+
+	MUST(house, grow_region(house, &range));
+	MUST(house, grow_pool(house, range));
+}
+
+/* Whoever died there: what he had taken is used by the next one, and nothing is lost. */
+static void conclude_grow(struct party *house)
+{
+	struct evri_range_cursor cursor = { 0 };
+	struct evri_range found;
+	uint32_t range;
+	char *memory;
+
+	MUST(house, grow_region(house, &range));
+	while (evri_range_next(house->region, &cursor, &found)) {
+		if (found.state == EVR_RANGE_BUILDING &&
+		    !evri_participant_alive(house->region, found.owner))
+			complain(house, "range %u is still the dead one's", found.index);
+		if (found.index != range)
+			continue;
+		memory = house->region->base + found.offset;
+		memset(memory, 0, found.bytes);
+	}
+}
+
+const struct scenario scenario_grow_region = {
+	.name = "grow-region",
+	.about = "the next range of a region",
+	.stride = 101,
+	.modes = MODES_ALONE,
+	.geometry = &geometry_growing,
+	.operate = do_grow_region,
+	.leave = leave_grown,
+	.beside = beside_grow,
+	.conclude = conclude_grow,
+};
+
+static void enter_grow_pool(struct party *victim)
+{
+	MUST(victim, grow_region(victim, &victim->range));
+}
+
+static void do_grow_pool(struct party *victim)
+{
+	victim->result = grow_pool(victim, victim->range);
+}
+
+/* A class can be given more blocks, and all there are can be had and given back. */
+static void conclude_grow_pool(struct party *house)
+{
+	struct evr_block blocks[256];
+	uint32_t before = evr_pool_blocks(house->pool);
+	uint32_t count = 0;
+	uint32_t range;
+
+	MUST(house, grow_region(house, &range));
+	MUST(house, grow_pool(house, range));
+	if (evr_pool_blocks(house->pool) < before + EXTENT_BLOCKS)
+		complain(house, "%u blocks, and %u after growing", before,
+			 evr_pool_blocks(house->pool));
+	while (count < 256 &&
+	       evr_block_alloc(&house->agent, PAYLOAD_BYTES, &blocks[count]) == 0)
+		memset(blocks[count++].payload, 0, PAYLOAD_BYTES);
+	if (count < EXTENT_BLOCKS)
+		complain(house, "only %u blocks can be had", count);
+	while (count > 0)
+		MUST(house, evr_block_free(&house->agent, blocks[--count].token));
+	evr_agent_flush(&house->agent);
+}
+
+const struct scenario scenario_grow_pool = {
+	.name = "grow-pool",
+	.about = "more blocks for a class",
+	.stride = 13,
+	.modes = MODES_ALONE,
+	.geometry = &geometry_growing,
+	.enter = enter_grow_pool,
+	.operate = do_grow_pool,
+	.leave = leave_grown,
+	.beside = beside_grow,
+	.conclude = conclude_grow_pool,
+};
+
+/* Somebody, who is the victim under another number, has grown the pool; the victim has
+ * not heard of it, and has run out. */
+static void enter_run_out(struct party *victim)
+{
+	struct party other = { .who = victim->who, .board = victim->board };
+	uint32_t range;
+
+	MUST(victim, evr_region_attach(evr_region_fd(victim->region), &other.region));
+	MUST(victim, evr_pool_open(other.region, &other.pool));
+	MUST(victim, grow_region(&other, &range));
+	MUST(victim, grow_pool(&other, range));
+	evr_pool_close(other.pool);
+	evr_region_detach(other.region);
+	while (evr_pool_free_count(victim->pool) > 0 && victim->held_count < 64) {
+		MUST(victim, evr_block_alloc(&victim->agent, PAYLOAD_BYTES,
+					     &victim->held[victim->held_count]));
+		victim->held_count++;
+	}
+	while (victim->agent.magazines[0].count > 0) {
+		MUST(victim, evr_block_alloc(&victim->agent, PAYLOAD_BYTES,
+					     &victim->held[victim->held_count]));
+		victim->held_count++;
+	}
+}
+
+static void do_alloc_beyond(struct party *victim)
+{
+	victim->result = evr_block_alloc(&victim->agent, PAYLOAD_BYTES, &victim->block);
+}
+
+static void leave_beyond(struct party *victim)
+{
+	MUST(victim, victim->result);
+	MUST(victim, evr_block_free(&victim->agent, victim->block.token));
+	while (victim->held_count > 0)
+		MUST(victim, evr_block_free(&victim->agent,
+					    victim->held[--victim->held_count].token));
+}
+
+const struct scenario scenario_meet_extent = {
+	.name = "meet-extent",
+	.about = "a class that has run out, and was given more by somebody else",
+	.stride = 7,
+	.modes = MODES_ALONE,
+	.geometry = &geometry_growing,
+	.enter = enter_run_out,
+	.operate = do_alloc_beyond,
+	.leave = leave_beyond,
+	.conclude = conclude_grow_pool,
 };

@@ -8,7 +8,7 @@ cd "$EVR_TOP" || exit 1
 # What autoreconf and a build in the tree leave among our own files.
 made='^\./(build[^/]*|autom4te\.cache|build-aux|\.git|evering-[0-9][^/]*)/'
 made+='|^\./(aclocal\.m4|configure~?|config\.(h|log|status|h\.in~?)|Makefile(\.in)?'
-made+='|libtool|stamp-h1|evering(-uninstalled)?\.pc|evering-[0-9].*\.tar\..*)$'
+made+='|\.git|libtool|stamp-h1|evering(-uninstalled)?\.pc|evering-[0-9].*\.tar\..*)$'
 made+='|^\./debian/(\.debhelper|tmp|libevering0|libevering-dev|evering-tools)/'
 made+='|^\./man/(man[137]/|manual\.list$)'
 made+='|^\./debian/(files|autoreconf\..*|.*-stamp|.*\.(substvars|debhelper))$'

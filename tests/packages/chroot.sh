@@ -29,7 +29,7 @@ make_chroot() {
 	packages=$(IFS=, && echo "$*")
 	mapfile -t sources < <(host_sources)
 	acquire_options >"$EVR_TMP/acquire.conf"
-	timeout 100 mmdebstrap --mode=root --variant=minbase --include="$packages" \
+	timeout 200 mmdebstrap --mode=root --variant=minbase --include="$packages" \
 		--aptopt="$EVR_TMP/acquire.conf" --aptopt='Acquire::Languages "none"' \
 		--dpkgopt=force-unsafe-io --skip=cleanup/apt/lists \
 		"$suite" "$dir" "${sources[@]}" || return

@@ -102,7 +102,7 @@ bring_packages() {
 run_autopkgtest() {
 	copy_chroot "$ROOMS/base" "$ROOMS/test" && bring_packages test || return
 	# Its exit status tells of the tests, which the summary names one by one.
-	timeout 120 autopkgtest --user=user --summary-file="$EVR_TMP/summary" \
+	timeout 240 autopkgtest --user=user --summary-file="$EVR_TMP/summary" \
 		--no-built-binaries "$ROOMS/test/home/user/"*.deb \
 		"$ROOMS/build/home/user/"*.dsc -- chroot "$ROOMS/test"
 	cat "$EVR_TMP/summary"

@@ -11,15 +11,19 @@
 
 check_PROGRAMS += \
 	tests/process/chaos \
+	tests/process/grow \
 	tests/process/many_to_many \
 	tests/process/ring_chaos \
 	tests/process/round_trip \
+	tests/process/strangers \
 	tests/process/threads
 
 tests_process_chaos_LDADD = $(evr_core)
+tests_process_grow_LDADD = $(evr_core)
 tests_process_many_to_many_LDADD = $(evr_core)
 tests_process_ring_chaos_LDADD = $(evr_core)
 tests_process_round_trip_LDADD = $(evr_core)
+tests_process_strangers_LDADD = $(evr_core)
 tests_process_threads_LDADD = $(evr_core)
 
 # It uses threads with and without --threads.

@@ -29,8 +29,15 @@ unit_programs = \
 	tests/unit/test_dump \
 	tests/unit/test_error \
 	tests/unit/test_evering \
+	tests/unit/test_grow \
 	tests/unit/test_home \
 	tests/unit/test_layout \
+	tests/unit/test_meet \
+	tests/unit/test_meet_death \
+	tests/unit/test_meet_hostile \
+	tests/unit/test_meet_liar \
+	tests/unit/test_meet_name \
+	tests/unit/test_meet_place \
 	tests/unit/test_number_set \
 	tests/unit/test_options \
 	tests/unit/test_os \
@@ -43,13 +50,15 @@ unit_programs = \
 	tests/unit/test_recovery_channel \
 	tests/unit/test_region \
 	tests/unit/test_region_attach \
+	tests/unit/test_region_pages \
 	tests/unit/test_ring \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_mpmc \
 	tests/unit/test_token \
 	tests/unit/test_turnover \
 	tests/unit/test_uring \
-	tests/unit/test_version
+	tests/unit/test_version \
+	tests/unit/test_watch
 
 tests_unit_test_atomic_LDADD = $(unit_ldadd)
 tests_unit_test_cpu_LDADD = $(unit_ldadd)
@@ -70,14 +79,22 @@ tests_unit_test_contain_LDADD = $(unit_ldadd)
 tests_unit_test_directory_LDADD = $(unit_ldadd)
 tests_unit_test_dump_LDADD = $(unit_ldadd)
 tests_unit_test_evering_LDADD = $(unit_ldadd)
+tests_unit_test_grow_LDADD = $(unit_ldadd)
 tests_unit_test_home_LDADD = $(unit_ldadd)
 tests_unit_test_layout_LDADD = $(unit_ldadd)
+tests_unit_test_meet_LDADD = $(unit_ldadd)
+tests_unit_test_meet_death_LDADD = $(unit_ldadd)
+tests_unit_test_meet_hostile_LDADD = $(unit_ldadd)
+tests_unit_test_meet_liar_LDADD = $(unit_ldadd)
+tests_unit_test_meet_name_LDADD = $(unit_ldadd)
+tests_unit_test_meet_place_LDADD = $(unit_ldadd)
 tests_unit_test_participant_LDADD = $(unit_ldadd)
 tests_unit_test_pool_LDADD = $(unit_ldadd)
 tests_unit_test_pool_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_recovery_LDADD = $(unit_ldadd)
 tests_unit_test_recovery_channel_LDADD = $(unit_ldadd)
 tests_unit_test_region_LDADD = $(unit_ldadd)
+tests_unit_test_region_pages_LDADD = $(unit_ldadd)
 tests_unit_test_region_attach_LDADD = $(unit_ldadd)
 tests_unit_test_ring_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
@@ -86,13 +103,14 @@ tests_unit_test_token_LDADD = $(unit_ldadd)
 tests_unit_test_turnover_LDADD = $(unit_ldadd)
 tests_unit_test_uring_LDADD = $(unit_ldadd)
 tests_unit_test_version_LDADD = $(unit_ldadd)
+tests_unit_test_watch_LDADD = $(unit_ldadd)
 
 unit_stress_programs = tests/unit/stress_participant
 
 tests_unit_stress_participant_LDADD = $(unit_ldadd)
 
 EXTRA_DIST += tests/unit/common.h tests/unit/duo.h tests/unit/fixture.h \
-	tests/unit/scene.h
+	tests/unit/meet.h tests/unit/scene.h
 
 if HAVE_CRITERION
 if STRESS_NUMBERS

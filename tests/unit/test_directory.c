@@ -16,7 +16,7 @@ static struct evri_object reserve(struct evr_region *region, const char *name,
 {
 	struct evri_object object;
 
-	MUST(evri_directory_reserve(region, name, EVRI_OBJECT_RING, bytes, &object));
+	MUST(evri_directory_reserve(region, name, EVRI_OBJECT_RING, bytes, 0, &object));
 	return object;
 }
 
@@ -85,7 +85,7 @@ Test(directory, a_name_is_given_once)
 
 	make(region, "one", 100);
 	FAILS(-EEXIST,
-	      evri_directory_reserve(region, "one", EVRI_OBJECT_POOL, 100, &object));
+	      evri_directory_reserve(region, "one", EVRI_OBJECT_POOL, 100, 0, &object));
 	evr_region_detach(region);
 }
 
@@ -128,7 +128,7 @@ static void reserve_and_die(struct peer *peer, void *name)
 {
 	struct evri_object object;
 
-	CHILD_MUST(evri_directory_reserve(peer->region, name, EVRI_OBJECT_RING, 4096,
+	CHILD_MUST(evri_directory_reserve(peer->region, name, EVRI_OBJECT_RING, 4096, 0,
 					  &object) == 0);
 	memset(object.address, 0xff, object.bytes);
 }
@@ -198,7 +198,7 @@ Test(directory, a_full_directory_says_so_and_goes_on_finding)
 		make(region, name, 1);
 	}
 	FAILS(-ENOSPC,
-	      evri_directory_reserve(region, "more", EVRI_OBJECT_RING, 1, &object));
+	      evri_directory_reserve(region, "more", EVRI_OBJECT_RING, 1, 0, &object));
 	MUST(evri_directory_find(region, "object0", EVRI_OBJECT_RING, &object));
 	MUST(evri_directory_find(region, name, EVRI_OBJECT_RING, &object));
 	evr_region_detach(region);
@@ -210,11 +210,11 @@ Test(directory, a_region_without_room_names_what_is_wanted_and_what_is_left)
 	struct evri_object object;
 
 	FAILS(-ENOSPC, evri_directory_reserve(region, "big", EVRI_OBJECT_RING,
-					      UINT64_C(5) << 20, &object));
+					      UINT64_C(5) << 20, 0, &object));
 	cr_assert(strstr(evr_error_detail(), "5242880"), "%s", evr_error_detail());
 	FAILS(-EINVAL,
-	      evri_directory_reserve(region, "big", EVRI_OBJECT_RING, 0, &object));
-	cr_assert(evri_directory_reserve(region, "big", EVRI_OBJECT_RING, UINT64_MAX,
+	      evri_directory_reserve(region, "big", EVRI_OBJECT_RING, 0, 0, &object));
+	cr_assert(evri_directory_reserve(region, "big", EVRI_OBJECT_RING, UINT64_MAX, 0,
 					 &object) < 0);
 	make(region, "small", 100);
 	evr_region_detach(region);
@@ -272,7 +272,7 @@ Test(directory, entries_full_of_garbage_lead_nowhere_outside_the_region, .timeou
 			cr_assert_leq(object.offset + object.bytes, REGION_BYTES);
 		}
 		(void)!evri_directory_find(region, "one", EVRI_OBJECT_RING, &object);
-		if (evri_directory_reserve(region, "two", EVRI_OBJECT_RING, 5000,
+		if (evri_directory_reserve(region, "two", EVRI_OBJECT_RING, 5000, 0,
 					   &object) == 0) {
 			cr_assert_leq(object.offset + object.bytes, REGION_BYTES);
 			cr_assert_geq(object.bytes, 5000);

@@ -10,6 +10,8 @@
 
 #include "fixture.h"
 
+#include "region_internal.h"
+
 struct field {
 	const char *name;
 	size_t offset;
@@ -71,8 +73,11 @@ Test(layout, every_byte_of_a_region_header_is_where_it_was)
 		FIELD(evr_region_shared, participants_count, 112, 4),
 		FIELD(evr_region_shared, agents_count, 116, 4),
 		FIELD(evr_region_shared, directory_count, 120, 4),
-		FIELD(evr_region_shared, reserved, 124, 4),
-		FIELD(evr_region_shared, pad, 128, 56),
+		FIELD(evr_region_shared, ranges_count, 124, 4),
+		FIELD(evr_region_shared, ranges_offset, 128, 8),
+		FIELD(evr_region_shared, arrivals, 136, 4),
+		FIELD(evr_region_shared, deaths, 140, 4),
+		FIELD(evr_region_shared, pad, 144, 40),
 		FIELD(evr_region_shared, next_number, 192, 8),
 	};
 
@@ -89,7 +94,9 @@ Test(layout, every_byte_of_a_participant_record_is_where_it_was)
 		FIELD(evr_participant_shared, word, 0, 8),
 		FIELD(evr_participant_shared, pid, 8, 8),
 		FIELD(evr_participant_shared, joined_ns, 16, 8),
-		FIELD(evr_participant_shared, reserved, 24, 40),
+		FIELD(evr_participant_shared, life, 24, 4),
+		FIELD(evr_participant_shared, reserved32, 28, 4),
+		FIELD(evr_participant_shared, reserved, 32, 32),
 	};
 
 	EXPECT(evr_participant_shared, fields, 64);
@@ -139,8 +146,9 @@ Test(layout, every_byte_of_a_pool_header_is_where_it_was)
 		FIELD(evr_pool_shared, blocks_count, 20, 4),
 		FIELD(evr_pool_shared, bitmap_offset, 24, 8),
 		FIELD(evr_pool_shared, batch_count, 32, 4),
-		FIELD(evr_pool_shared, reserved32, 36, 4),
-		FIELD(evr_pool_shared, reserved, 40, 24),
+		FIELD(evr_pool_shared, chunks_max, 36, 4),
+		FIELD(evr_pool_shared, next_chunk, 40, 8),
+		FIELD(evr_pool_shared, reserved, 48, 16),
 		FIELD(evr_pool_shared, classes, 64, 512),
 	};
 
@@ -148,6 +156,42 @@ Test(layout, every_byte_of_a_pool_header_is_where_it_was)
 	cr_assert_eq(EVR_POOL_MAGIC, UINT64_C(0x316c6f6f50727645));
 	cr_assert_eq(EVR_POOL_UNTRACKED, 1);
 	cr_assert_eq(EVR_POOL_CHUNK_BLOCKS, 64);
+}
+
+Test(layout, every_byte_of_an_extent_header_is_where_it_was)
+{
+	static const struct field fields[] = {
+		FIELD(evr_pool_extent_shared, magic, 0, 8),
+		FIELD(evr_pool_extent_shared, class_index, 8, 4),
+		FIELD(evr_pool_extent_shared, first_chunk, 12, 4),
+		FIELD(evr_pool_extent_shared, chunks_count, 16, 4),
+		FIELD(evr_pool_extent_shared, blocks_count, 20, 4),
+		FIELD(evr_pool_extent_shared, bitmap_offset, 24, 8),
+		FIELD(evr_pool_extent_shared, blocks_offset, 32, 8),
+		FIELD(evr_pool_extent_shared, payload_bytes, 40, 8),
+		FIELD(evr_pool_extent_shared, reserved, 48, 16),
+	};
+
+	EXPECT(evr_pool_extent_shared, fields, 64);
+	cr_assert_eq(EVR_POOL_EXTENT_MAGIC, UINT64_C(0x3174786550727645));
+}
+
+Test(layout, every_byte_of_a_range_is_where_it_was)
+{
+	static const struct field fields[] = {
+		FIELD(evr_range_shared, word, 0, 8),
+		FIELD(evr_range_shared, policy, 8, 4),
+		FIELD(evr_range_shared, flags, 12, 4),
+		FIELD(evr_range_shared, nodes, 16, 8),
+		FIELD(evr_range_shared, settle_ns, 24, 8),
+		FIELD(evr_range_shared, reserved, 32, 32),
+	};
+
+	EXPECT(evr_range_shared, fields, 64);
+	cr_assert_eq(evri_range_word(EVR_RANGE_READY, 8192, 7),
+		     UINT64_C(0x3000000200000007));
+	cr_assert_eq(evri_entry_word(EVRI_ENTRY_READY, 5, 3, 7),
+		     UINT64_C(0x8a00000300000007));
 }
 
 Test(layout, every_byte_of_a_block_prefix_is_where_it_was)

@@ -230,7 +230,7 @@ Test(region_attach, no_wrong_word_in_the_header_gets_past_the_check, .timeout = 
 	size_t i;
 
 	for (at = offsetof(struct evr_region_shared, bytes) / 8;
-	     at < offsetof(struct evr_region_shared, reserved) / 8; at++) {
+	     at < offsetof(struct evr_region_shared, arrivals) / 8; at++) {
 		for (i = 0; i < COUNT_OF(values); i++) {
 			uint64_t right = words[at];
 
