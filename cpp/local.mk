@@ -11,10 +11,12 @@ everinginclude_HEADERS += \
 	cpp/evering/error.hpp \
 	cpp/evering/evering.hpp \
 	cpp/evering/handle.hpp \
+	cpp/evering/meet.hpp \
 	cpp/evering/message.hpp \
 	cpp/evering/pool.hpp \
 	cpp/evering/recovery.hpp \
 	cpp/evering/region.hpp \
+	cpp/evering/report.hpp \
 	cpp/evering/request.hpp \
 	cpp/evering/uring.hpp
 # EVERING-HEADERS-END

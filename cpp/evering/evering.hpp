@@ -6,6 +6,9 @@
  * evering.hpp - all of the C++ face, and a tour.
  *
  *	region, pool, agent           memory, its blocks, a thread's working set
+ *	listener, connect()           strangers get in          meet.hpp
+ *	placement, region_report      where its pages are to be   region.hpp
+ *	                              and where they are          report.hpp
  *	message                       what may be sent            message.hpp
  *	shm_box, shm_token            values with an owner        box.hpp
  *	request, received, completion a request on its way        request.hpp
@@ -50,10 +53,12 @@
 #include <evering/deadline.hpp>
 #include <evering/error.hpp>
 #include <evering/evering.h>
+#include <evering/meet.hpp>
 #include <evering/message.hpp>
 #include <evering/pool.hpp>
 #include <evering/recovery.hpp>
 #include <evering/region.hpp>
+#include <evering/report.hpp>
 #include <evering/request.hpp>
 #include <evering/uring.hpp>
 

@@ -33,6 +33,7 @@ using pool_class = evr_pool_class;
 struct pool_options {
 	bool untracked = false; /* alloc and free are cheaper, misuse goes unseen */
 	std::uint32_t batch_count = 0; /* 0: the default */
+	std::uint32_t range = 0;       /* of the region: where it lies */
 };
 
 /**
@@ -76,6 +77,7 @@ public:
 					       static_cast<std::uint32_t>(classes.size());
 		wanted.flags = options.untracked ? EVR_POOL_UNTRACKED : 0;
 		wanted.batch_count = options.batch_count;
+		wanted.range = options.range;
 
 		evr_pool *made = nullptr;
 		error = to_error_code(evr_pool_create(in.get(), &wanted, &made));
@@ -98,7 +100,33 @@ public:
 		return pool(found);
 	}
 
-	/** blocks() - how many there are, of all classes. */
+	/**
+	 * grow() - gives a class more blocks, while everybody works.
+	 * @more:  its payload bytes, exactly, and how many blocks more.
+	 * @range: of the region: where they lie; see region::grow().
+	 *
+	 * Throws as evr_pool_grow() fails.
+	 */
+	void grow(const pool_class &more, std::uint32_t range = 0) const
+	{
+		std::error_code error;
+		grow(more, range, error);
+		detail::throw_with_detail_if(error, "evering::pool::grow");
+	}
+
+	void grow(const pool_class &more, std::uint32_t range,
+		  std::error_code &error) const noexcept
+	{
+		evr_pool_growth growth = {};
+		growth.size = sizeof(growth);
+		growth.payload_bytes = more.payload_bytes;
+		growth.blocks_count = more.blocks_count;
+		growth.range = range;
+		error = to_error_code(evr_pool_grow(get(), &growth));
+	}
+
+	/** blocks() - how many there are, of all classes, as far as this process knows.
+	 * */
 	std::uint32_t blocks() const noexcept
 	{
 		return evr_pool_blocks(get());

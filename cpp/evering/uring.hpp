@@ -25,6 +25,7 @@ struct uring_options {
 	std::uint32_t submission_capacity = 0; /* a power of two */
 	std::uint32_t completion_capacity = 0; /* of each submitter; a power of two */
 	std::uint32_t submitters = 0;          /* at once, at most */
+	std::uint32_t range = 0;               /* of the region: where it lies */
 };
 
 /**
@@ -64,6 +65,7 @@ public:
 		wanted.submitters = options.submitters;
 		wanted.request_bytes = request_bytes;
 		wanted.response_bytes = response_bytes;
+		wanted.range = options.range;
 
 		evr_uring *made = nullptr;
 		error = to_error_code(evr_uring_create(in.get(), &wanted, &made));

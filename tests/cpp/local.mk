@@ -17,6 +17,8 @@ cpp_programs = \
 	tests/cpp/test_error \
 	tests/cpp/test_message \
 	tests/cpp/test_region \
+	tests/cpp/test_meet \
+	tests/cpp/test_region_pages \
 	tests/cpp/test_pool \
 	tests/cpp/test_box \
 	tests/cpp/test_uring \
@@ -40,6 +42,15 @@ tests_cpp_test_message_LDADD = $(cpp_test_ldadd)
 tests_cpp_test_region_SOURCES = tests/cpp/test_region.cpp tests/cpp/fixture.hpp
 tests_cpp_test_region_CPPFLAGS = $(cpp_test_cppflags)
 tests_cpp_test_region_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_meet_SOURCES = tests/cpp/test_meet.cpp tests/cpp/fixture.hpp
+tests_cpp_test_meet_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_meet_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_region_pages_SOURCES = tests/cpp/test_region_pages.cpp \
+	tests/cpp/fixture.hpp
+tests_cpp_test_region_pages_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_region_pages_LDADD = $(cpp_test_ldadd)
 
 tests_cpp_test_pool_SOURCES = tests/cpp/test_pool.cpp tests/cpp/fixture.hpp
 tests_cpp_test_pool_CPPFLAGS = $(cpp_test_cppflags)
