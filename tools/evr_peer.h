@@ -8,6 +8,7 @@
  *	evr_peer.c          main(), signals, time
  *	evr_peer_options.c  the command line
  *	evr_peer_meet.c     how the peers of one region find each other
+ *	evr_peer_pages.c    which pages a region is to have, and which it has
  *	evr_peer_roles.c    submit, complete, alloc, idle
  */
 
@@ -40,11 +41,17 @@ struct peer_options {
 	uint64_t deadline_s; /* 0: none */
 	bool print_ids;
 	bool shutdown;
+	bool report;
 	/* of a region that this peer creates */
 	uint64_t region_bytes; /* 0: as many as the blocks need */
 	uint32_t blocks;
 	uint32_t block_bytes;
+	uint64_t bytes_max; /* 0: does not grow */
 	uint64_t page_bytes;
+	uint32_t page_flags; /* enum evr_region_flags */
+	enum evr_policy policy;
+	int cpu;
+	const char *nodes; /* a list, or NULL */
 };
 
 struct peer_listener;
@@ -85,6 +92,15 @@ int peer_parse_options(int argc, char **argv, struct peer_options *ret);
  * what was made is undone by peer_leave() in both cases. */
 int peer_meet(struct peer *peer);
 void peer_leave(struct peer *peer);
+
+/* ---- evr_peer_pages.c ---- */
+
+/* The values of --pages and --placement: are they possible? */
+bool peer_parse_pages(const char *text, struct peer_options *ret);
+bool peer_parse_placement(const char *text, struct peer_options *ret);
+int peer_create_region(struct peer *peer, uint64_t bytes);
+/* A line on which pages there are and where, for --report. */
+int peer_report(const struct peer *peer);
 
 /* ---- evr_peer_roles.c ---- */
 

@@ -201,17 +201,11 @@ static int create_region(struct peer *peer)
 	const struct peer_options *options = peer->options;
 	uint64_t blocks_bytes = (uint64_t)options->blocks *
 				(options->block_bytes + EVR_BLOCK_PREFIX_BYTES);
-	struct evr_region_options region_options = {
-		.size = sizeof(region_options),
-		.bytes = options->region_bytes ? options->region_bytes
-					       : blocks_bytes + blocks_bytes / 64 +
-							 REGION_OVERHEAD_BYTES,
-		.page_bytes = options->page_bytes,
-		.name = "evr-peer",
-	};
-	int error = evr_region_create(&region_options, &peer->region);
 
-	return error < 0 ? peer_failed("cannot create a region", error) : PEER_DONE;
+	return peer_create_region(peer, options->region_bytes
+						? options->region_bytes
+						: blocks_bytes + blocks_bytes / 64 +
+							  REGION_OVERHEAD_BYTES);
 }
 
 /* ---- --connect ---- */
@@ -314,6 +308,8 @@ int peer_meet(struct peer *peer)
 		if (error < 0)
 			status = peer_failed("cannot attach", error);
 	}
+	if (status == PEER_DONE && options->report)
+		status = peer_report(peer);
 	if (status != PEER_DONE)
 		return status;
 

@@ -52,12 +52,19 @@ static const char help[] =
 	"  --blocks N        of a region that is created: its blocks; default 256\n"
 	"  --block-size B    of these blocks; default 4096, or --size if that is more\n"
 	"  --bytes B         of a region that is created: its size; default: as needed\n"
-	"  --page-size SIZE  of a region that is created: 4K or 2M; default 4K\n"
+	"  --bytes-max B     what it may grow to; default: it does not grow\n"
+	"  --pages SIZE      its pages: 4K, transparent, 2M or 1G; default 4K\n"
+	"  --prefer          smaller pages will do\n"
+	"  --placement WHERE where they are to lie: bind=NODES, interleave=NODES,\n"
+	"                    preferred=NODES, near-cpu=N or any; NODES is a list as\n"
+	"                    0,2-3, or all; default any\n"
+	"  --report          say which pages the region has, and where\n"
 	"  --help, --version\n"
 	"\n"
 	"Lines on standard output: 'evr-peer ROLE pid=P number=N ready' when attached,\n"
 	"with the attach number; with --print-ids 'held token=T index=I generation=G\n"
-	"at=receive' and the like; at the end 'ROLE number=N ...' with its counts.\n"
+	"at=receive' and the like; at the end 'ROLE number=N ...' with its counts; with\n"
+	"--report 'report bytes=B ... nodes=N:PAGES,...' before all others.\n"
 	"SIGTERM and SIGINT: leave in good order. SIGUSR1: tell the state of the region\n"
 	"on standard error.\n"
 	"\n"
@@ -84,7 +91,11 @@ enum {
 	OPT_BLOCKS,
 	OPT_BLOCK_SIZE,
 	OPT_BYTES,
-	OPT_PAGE_SIZE,
+	OPT_BYTES_MAX,
+	OPT_PAGES,
+	OPT_PREFER,
+	OPT_PLACEMENT,
+	OPT_REPORT,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -104,7 +115,11 @@ static const struct option long_options[] = {
 	{"blocks", required_argument, NULL, OPT_BLOCKS},
 	{"block-size", required_argument, NULL, OPT_BLOCK_SIZE},
 	{"bytes", required_argument, NULL, OPT_BYTES},
-	{"page-size", required_argument, NULL, OPT_PAGE_SIZE},
+	{"bytes-max", required_argument, NULL, OPT_BYTES_MAX},
+	{"pages", required_argument, NULL, OPT_PAGES},
+	{"prefer", no_argument, NULL, OPT_PREFER},
+	{"placement", required_argument, NULL, OPT_PLACEMENT},
+	{"report", no_argument, NULL, OPT_REPORT},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -144,17 +159,6 @@ static int parse_number32(const char *name, const char *text, uint32_t min, uint
 	if (status < 0)
 		*ret = (uint32_t)number;
 	return status;
-}
-
-static int parse_page_size(const char *text, uint64_t *ret)
-{
-	if (strcmp(text, "4K") == 0)
-		*ret = EVR_PAGE_4K;
-	else if (strcmp(text, "2M") == 0)
-		*ret = EVR_PAGE_2M;
-	else
-		return usage("--page-size", text, "give 4K or 2M");
-	return -1;
 }
 
 static int parse_role(const char *text, enum peer_role *ret)
@@ -213,8 +217,26 @@ static int parse_one(int found, struct peer_options *ret)
 	case OPT_BYTES:
 		return parse_number("--bytes", optarg, 4096, UINT64_C(1) << 40,
 				    &ret->region_bytes);
-	case OPT_PAGE_SIZE:
-		return parse_page_size(optarg, &ret->page_bytes);
+	case OPT_BYTES_MAX:
+		return parse_number("--bytes-max", optarg, 4096, UINT64_C(1) << 40,
+				    &ret->bytes_max);
+	case OPT_PAGES:
+		return peer_parse_pages(optarg, ret)
+			       ? -1
+			       : usage("--pages", optarg,
+				       "give 4K, transparent, 2M or 1G");
+	case OPT_PREFER:
+		ret->page_flags |= EVR_REGION_PREFER_PAGES;
+		return -1;
+	case OPT_PLACEMENT:
+		return peer_parse_placement(optarg, ret)
+			       ? -1
+			       : usage("--placement", optarg,
+				       "give bind=NODES, interleave=NODES, "
+				       "preferred=NODES, near-cpu=N or any");
+	case OPT_REPORT:
+		ret->report = true;
+		return -1;
 	case OPT_HELP:
 		fputs(help, stdout);
 		return PEER_DONE;

@@ -15,6 +15,7 @@ tools_evr_peer_SOURCES = \
 	tools/evr_peer.h \
 	tools/evr_peer_meet.c \
 	tools/evr_peer_options.c \
+	tools/evr_peer_pages.c \
 	tools/evr_peer_roles.c
 tools_evr_peer_LDADD = $(evr_lib)
 

@@ -143,6 +143,21 @@ says "SIGTERM is a leave in good order" stopped '^complete number='
 kill -TERM "$owner"
 until_true 5 ended "$owner"
 
+# ---- pages ----
+
+timeout 30 "$peer" idle --listen "$socket" --deadline 1 --bytes 4194304 \
+	--bytes-max 8388608 --pages 1G --prefer --pages 4K --placement bind=all \
+	--report >client 2>client.err
+wanted='^report bytes=4194304 bytes_max=8388608 page_bytes=4096 huge_bytes=[0-9]+ '
+wanted+='ranges=1 settle_us=[0-9]+ nodes=[0-9]+:[0-9]+'
+says "a region that may grow tells its pages, and where they are" client "$wanted"
+pages=$(sed -n 's/.* nodes=//p' client | tr ',' '\n' | cut -d: -f2 | paste -sd+)
+if [ $((pages)) -eq 1024 ]; then
+	ok "the pages of all nodes are the region's"
+else
+	not_ok "the pages of all nodes are the region's" "'$pages' make no 1024"
+fi
+
 # ---- what cannot be ----
 
 # refused NAME STATUS TEXT ARGUMENT...
@@ -167,6 +182,12 @@ refused "a count that is no number is named" 2 "--count '1x'" \
 	submit --listen "$socket" --count 1x
 refused "a size without room for a message is refused" 2 "from 32 to" \
 	submit --listen "$socket" --size 8
+refused "pages of no size that there is are refused" 2 "4K, transparent, 2M or 1G" \
+	idle --listen "$socket" --pages 3M
+refused "a placement that does not say where is refused" 2 "bind=NODES" \
+	idle --listen "$socket" --placement bind
+refused "a node that is not there is named" 1 "1000" \
+	idle --listen "$socket" --placement bind=1000
 refused "an unknown option is named" 2 "'--dance'" idle --dance
 refused "an option without its value is named" 2 "it wants a value" idle --listen
 refused "nobody listening is told after 5 s with the cure" 1 "start a peer with" \
