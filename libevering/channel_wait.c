@@ -111,11 +111,14 @@ static int wait_for(const struct attempt *attempt, struct evri_wait *wait,
 		if (error != -EAGAIN)
 			return error;
 		now_ns = evri_os_now_ns();
-		/* Armed: a death that is counted after this look rings. */
+		/* Armed: a death that is counted after this look rings. A peer can count
+		 * for ever, but not beyond the deadline. */
 		if (somebody_died(wait, agent)) {
 			error = look_for_dead(wait, agent, now_ns);
 			if (error < 0)
 				return error;
+			if (now_ns >= deadline_ns)
+				return -ETIMEDOUT;
 			continue;
 		}
 		if (attempt->nap_max_ns != EVR_NEVER &&
