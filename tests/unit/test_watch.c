@@ -187,46 +187,6 @@ Test(watch, words_that_a_peer_scribbled_hang_nobody)
 
 /* ---- through the channel ---- */
 
-static void *count_deaths_for_ever(void *argument)
-{
-	struct evr_atomic_u32 *deaths = argument;
-
-	for (;;) {
-		for (int i = 0; i < 1000; i++)
-			evr_fetch_add_relaxed_u32(deaths, 1);
-		pthread_testcancel();
-	}
-	return NULL;
-}
-
-Test(watch, deaths_that_a_peer_makes_up_do_not_outlast_a_deadline, .timeout = 30)
-{
-	struct evr_request request = { .length_bytes = 64 };
-	struct evr_submitter *submitter;
-	struct evr_completion done;
-	struct peer peer;
-	pthread_t threads[4];
-
-	peer_create(&peer, NULL);
-	MUST(evr_submitter_open(peer.uring, &peer.agent, NULL, &submitter));
-	MUST(evr_block_alloc(&peer.agent, 64, &request.block));
-	MUST(evr_submitter_submit(submitter, &request, EVR_NEVER));
-	/* Several, so that one of them runs at any time. */
-	for (int i = 0; i < 4; i++)
-		cr_assert_eq(pthread_create(&threads[i], NULL, count_deaths_for_ever,
-					    &header(&peer)->deaths),
-			     0);
-	for (int i = 0; i < 20; i++)
-		FAILS(-ETIMEDOUT, evr_submitter_reap(submitter, &done,
-						     evri_os_now_ns() + 10000000));
-	for (int i = 0; i < 4; i++) {
-		pthread_cancel(threads[i]);
-		pthread_join(threads[i], NULL);
-	}
-	evr_submitter_close(submitter);
-	peer_close(&peer);
-}
-
 static void take_and_wait(struct peer *peer, void *unused)
 {
 	struct evr_completer *completer;
