@@ -89,9 +89,6 @@ uint64_t evri_range_word(uint32_t state, uint64_t bytes, uint32_t owner);
 int evri_region_map_ranges(struct evr_region *region);
 bool evri_region_is_mapped(struct evr_region *region, uint32_t index);
 
-/* Sees to it that these bytes are mapped here. -EUCLEAN: no range has them. */
-int evri_region_reach(struct evr_region *region, uint64_t offset, uint64_t bytes);
-
 /* ---- region_pages.c ---- */
 
 /* How a range is made real: flags and placement as in the options. */

@@ -136,30 +136,6 @@ bool evri_region_is_mapped(struct evr_region *region, uint32_t index)
 	return mapped;
 }
 
-int evri_region_reach(struct evr_region *region, uint64_t offset, uint64_t bytes)
-{
-	for (int tries = 0; tries < 2; tries++) {
-		bool there = false;
-
-		pthread_mutex_lock(&region->map_lock);
-		for (uint32_t i = 0; i < EVR_RANGES_MAX && !there; i++) {
-			const struct evri_mapped *mapped = &region->mapped[i];
-
-			there = mapped->bytes && offset >= mapped->offset &&
-				offset - mapped->offset < mapped->bytes &&
-				bytes <= mapped->bytes - (offset - mapped->offset);
-		}
-		pthread_mutex_unlock(&region->map_lock);
-		if (there)
-			return 0;
-		int error = evri_region_map_ranges(region);
-
-		if (error < 0)
-			return error;
-	}
-	return -EUCLEAN;
-}
-
 uint64_t evr_region_bytes(const struct evr_region *region)
 {
 	struct evri_range_cursor cursor = { 0 };
