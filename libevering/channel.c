@@ -187,8 +187,10 @@ int evr_submitter_try_reap(struct evr_submitter *submitter, struct evr_completio
 		uint32_t index = 0;
 		int error = pop_home(submitter, &index, &word);
 
-		if (error < 0)
+		if (error < 0) {
+			evri_agent_acknowledge(agent);
 			return error;
+		}
 		block = evri_block_at(agent, index);
 		uint32_t delivery = evr_plain_load_u32(&block->delivery);
 		evri_block_handle(agent, index, block, word, &handle);
@@ -315,8 +317,10 @@ int evr_completer_try_receive(struct evr_completer *completer, struct evr_reques
 		int error = evri_ring_mpmc_pop(&completer->submissions, agent, false,
 					       NULL, 0, &index, &word);
 
-		if (error < 0)
+		if (error < 0) {
+			evri_agent_acknowledge(agent);
 			return error;
+		}
 		/* Where the answer will go stands in the prefix, which is still on its
 		 * way to us; a guess lets both lines travel at the same time. */
 		likely = &completer->homes[completer->likely_slot];

@@ -38,6 +38,7 @@ static int look_for_dead(struct evri_wait *wait, struct evr_agent *agent, uint64
 {
 	int left;
 
+	evri_agent_acknowledge(agent);
 	if (now_ns < wait->next_check_ns)
 		return 0;
 	left = evr_recover(agent, NULL);

@@ -42,6 +42,7 @@ libevering_core_la_SOURCES = \
 	libevering/meet_name.c \
 	libevering/pool.c \
 	libevering/pool_view.c \
+	libevering/pool_retire.c \
 	libevering/magazine.c \
 	libevering/ring_mpmc.c \
 	libevering/home.c \
@@ -100,6 +101,7 @@ everinginclude_HEADERS = \
 	include/evering/number_set.h \
 	include/evering/participant.h \
 	include/evering/pool.h \
+	include/evering/pool_extent.h \
 	include/evering/recovery.h \
 	include/evering/region.h \
 	include/evering/report.h \

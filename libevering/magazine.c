@@ -76,6 +76,38 @@ static void scatter(struct evri_magazine *magazine)
 			magazine->index[count++] = in_a_row[order[i]];
 }
 
+uint64_t evri_chunk_take(struct evr_agent *agent, uint32_t chunk, uint32_t wanted,
+			 uint32_t state)
+{
+	uint64_t bits, taken = 0;
+
+	set_bitmap_intent(agent, (uint64_t)chunk + 1);
+	bits = take_bits(evri_pool_bits(agent->pool, chunk), wanted);
+	for (uint64_t rest = bits; rest; rest &= rest - 1)
+		evri_prefetch_write(
+			evri_block_at(agent, chunk * EVR_POOL_CHUNK_BLOCKS +
+						     (uint32_t)__builtin_ctzll(rest)));
+	for (; bits; bits &= bits - 1) {
+		uint32_t within = (uint32_t)__builtin_ctzll(bits);
+		struct evr_block_shared *block =
+			evri_block_at(agent, chunk * EVR_POOL_CHUNK_BLOCKS + within);
+		uint64_t word;
+
+		/* A bit or word that cannot be: a peer scribbled. Leave it. */
+		if (!block)
+			continue;
+		word = evr_load_relaxed_u64(&block->word);
+		if (evr_block_word_state(word) != EVR_BLOCK_FREE)
+			continue;
+		/* SYNC block/mark (release), pairs with evri_recovery_claim(). */
+		evr_store_release_u64(&block->word,
+				      evr_block_word_next(word, state, agent->number));
+		taken |= UINT64_C(1) << within;
+	}
+	set_bitmap_intent(agent, 0);
+	return taken;
+}
+
 static int refill(struct evr_agent *agent, uint32_t class_index)
 {
 	struct evr_pool *pool = agent->pool;
@@ -83,45 +115,21 @@ static int refill(struct evr_agent *agent, uint32_t class_index)
 	uint32_t chunks_count = evri_pool_class_chunks(pool, class_index);
 	uint32_t state = agent->flags & EVR_POOL_UNTRACKED ? (uint32_t)EVR_BLOCK_OWNED :
 							     (uint32_t)EVR_BLOCK_CACHED;
-	bool intent_set = false;
 
 	for (uint32_t i = 0; i < chunks_count && magazine->count == 0; i++) {
 		uint32_t within = (magazine->next_chunk + i) % chunks_count;
 		uint32_t chunk = evri_pool_class_chunk(pool, class_index, within);
-		struct evr_atomic_u64 *word_of_bits = evri_pool_bits(pool, chunk);
 		uint64_t bits;
 
-		if (evr_load_relaxed_u64(word_of_bits) == 0)
+		if (evr_load_relaxed_u64(evri_pool_bits(pool, chunk)) == 0)
 			continue;
-		set_bitmap_intent(agent, (uint64_t)chunk + 1);
-		intent_set = true;
-		bits = take_bits(word_of_bits, magazine->batch_count);
-		for (uint64_t rest = bits; rest; rest &= rest - 1)
-			evri_prefetch_write(evri_block_at(
-				agent, chunk * EVR_POOL_CHUNK_BLOCKS +
-					       (uint32_t)__builtin_ctzll(rest)));
-		for (; bits; bits &= bits - 1) {
-			uint32_t index = chunk * EVR_POOL_CHUNK_BLOCKS +
-					 (uint32_t)__builtin_ctzll(bits);
-			struct evr_block_shared *block = evri_block_at(agent, index);
-			uint64_t word;
-
-			/* A bit or word that cannot be: a peer scribbled. Leave it. */
-			if (!block)
-				continue;
-			word = evr_load_relaxed_u64(&block->word);
-			if (evr_block_word_state(word) != EVR_BLOCK_FREE)
-				continue;
-			/* SYNC block/mark (release), pairs with evri_recovery_claim(). */
-			evr_store_release_u64(
-				&block->word,
-				evr_block_word_next(word, state, agent->number));
-			magazine->index[magazine->count++] = index;
-		}
+		bits = evri_chunk_take(agent, chunk, magazine->batch_count, state);
+		for (; bits; bits &= bits - 1)
+			magazine->index[magazine->count++] =
+				chunk * EVR_POOL_CHUNK_BLOCKS +
+				(uint32_t)__builtin_ctzll(bits);
 		magazine->next_chunk = within;
 	}
-	if (intent_set)
-		set_bitmap_intent(agent, 0);
 	scatter(magazine);
 	return magazine->count ? 0 : -ENOSPC;
 }
@@ -130,6 +138,8 @@ int evri_magazine_refill(struct evr_agent *agent, uint32_t class_index)
 {
 	struct evr_pool *pool = agent->pool;
 	int error = refill(agent, class_index);
+
+	evri_agent_acknowledge(agent);
 
 	/* Has the pool grown since we looked? Numbers are taken before an extent is
 	 * there, so this asks again until it is. */
@@ -167,6 +177,7 @@ void evri_magazine_flush(struct evr_agent *agent, uint32_t class_index, uint32_t
 {
 	struct evri_magazine *magazine = &agent->magazines[class_index];
 
+	evri_agent_acknowledge(agent);
 	if (count > magazine->count)
 		count = magazine->count;
 	for (uint32_t left = count; left > 0;) {

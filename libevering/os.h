@@ -63,7 +63,7 @@ int evri_os_memory_map(int fd, uint64_t bytes, uint64_t page_bytes, void **ret_a
 void evri_os_memory_unmap(void *address, uint64_t bytes);
 
 /* Gives the pages of a part of the file back to the system. */
-void evri_os_memory_release(int fd, uint64_t offset, uint64_t bytes);
+int evri_os_memory_release(int fd, uint64_t offset, uint64_t bytes);
 
 /* ---- os_populate.c: making pages real ---- */
 

@@ -221,13 +221,15 @@ int evri_os_memory_map(int fd, uint64_t bytes, uint64_t page_bytes, void **ret_a
 	return error;
 }
 
-void evri_os_memory_release(int fd, uint64_t offset, uint64_t bytes)
+int evri_os_memory_release(int fd, uint64_t offset, uint64_t bytes)
 {
 	EVRI_OS_KEEP_ERRNO;
 
 	/* Refused on a sealed or foreign file; the pages then stay until its end. */
-	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-		  (off_t)bytes);
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			 (off_t)bytes) < 0 ?
+		       -errno :
+		       0;
 }
 
 void evri_os_memory_unmap(void *address, uint64_t bytes)

@@ -246,6 +246,8 @@ static struct evr_agent_shared *take_agent(struct evr_region *region, bool dead_
 		evr_store_relaxed_u64(&agent->bitmap_intent, 0);
 		for (int k = 0; k < EVR_AGENT_INTENTS; k++)
 			evr_store_relaxed_u64(&agent->intent[k], 0);
+		evr_store_relaxed_u64(&agent->acknowledged,
+				      evr_load_acquire_u64(&region->shared->retirements));
 		/* SYNC agent/word (release), pairs with evri_recovery_agent_is().
 		 * Relaxed: a recoverer could take the predecessor's intents for ours. */
 		evr_store_release_u64(&agent->word, used);

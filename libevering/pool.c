@@ -217,8 +217,16 @@ int evr_pool_grow(struct evr_pool *pool, const struct evr_pool_growth *user_grow
 	if (error == 0 && pool->region->read_only)
 		error = evri_fail(-EROFS, "the region is attached for reading");
 	if (error == 0)
+		error = evri_pool_learn(pool);
+	if (error < 0)
+		return error;
+	error = evri_pool_revive(pool, header.class_index, growth.blocks_count,
+				 growth.range);
+	if (error == -ENOENT)
 		error = take_numbers(pool, evri_pool_chunks_of(growth.blocks_count),
 				     &header.first_chunk);
+	else
+		return error;
 	if (error < 0)
 		return error;
 
@@ -226,6 +234,7 @@ int evr_pool_grow(struct evr_pool *pool, const struct evr_pool_growth *user_grow
 	header.blocks_count = growth.blocks_count;
 	header.payload_bytes = growth.payload_bytes;
 	header.bitmap_offset = sizeof(header);
+	evr_store_relaxed_u64(&header.word, evri_extent_word(EVR_EXTENT_SERVING, 0));
 	uint64_t blocks_at = header.bitmap_offset +
 			     (header.chunks_count * sizeof(uint64_t) + 63) / 64 * 64;
 
@@ -250,11 +259,6 @@ int evr_pool_grow(struct evr_pool *pool, const struct evr_pool_growth *user_grow
 struct evr_region *evr_pool_region(const struct evr_pool *pool)
 {
 	return pool->region;
-}
-
-uint32_t evr_pool_blocks(const struct evr_pool *pool)
-{
-	return evr_load_relaxed_u32(&pool->blocks_count);
 }
 
 uint64_t evr_pool_payload_max(const struct evr_pool *pool)

@@ -6,17 +6,21 @@
  * recovery and channels. */
 
 #include <evering/pool.h>
+#include <evering/pool_extent.h>
 
 #include "region_internal.h"
 
 /* One for each class, and for each extent that the directory can have. */
 #define EVRI_SPANS_MAX (EVR_POOL_CLASSES_MAX + EVRI_DIRECTORY_ENTRIES)
 
-/* Chunks of one class in a row. */
+/* Chunks of one class in a row: those the pool began with, or an extent's. */
 struct evri_span {
 	uint32_t class_index;
 	uint32_t first_chunk;
 	uint32_t chunks_count;
+	uint32_t blocks_count;
+	uint32_t range;
+	struct evr_atomic_u64 *word; /* of the extent's header; NULL: it always serves */
 };
 
 struct evr_pool {
@@ -34,7 +38,6 @@ struct evr_pool {
 	/* What threads read while one of them learns of an extent. */
 	struct evr_atomic_u32 chunks_count; /* known ones end here */
 	struct evr_atomic_u32 chunks_known; /* how many they are */
-	struct evr_atomic_u32 blocks_count;
 	struct evr_atomic_u32 spans_count;
 	struct evri_span spans[EVRI_SPANS_MAX];
 	pthread_mutex_t learn_lock; /* of what follows */
@@ -92,10 +95,47 @@ uint32_t evri_pool_class_chunks(const struct evr_pool *pool, uint32_t class_inde
 uint32_t evri_pool_class_chunk(const struct evr_pool *pool, uint32_t class_index,
 			       uint32_t nth);
 
+/* What has become of the extent that a chunk lies in: enum evr_extent_state. */
+uint32_t evri_pool_chunk_state(const struct evr_pool *pool, uint32_t chunk);
+
 /* Frees the view's memory, without the looks of evr_pool_close(). */
 void evri_pool_free(struct evr_pool *pool);
 
+/* ---- pool_retire.c ---- */
+
+static inline uint64_t evri_extent_word(uint32_t state, uint64_t value)
+{
+	return ((uint64_t)state << 56) | value;
+}
+
+static inline uint32_t evri_extent_state(uint64_t word)
+{
+	return (uint32_t)(word >> 56);
+}
+
+/* Lets retired blocks of a class serve again: at least @blocks_count, in this range.
+ * -ENOENT: there are none. */
+int evri_pool_revive(struct evr_pool *pool, uint32_t class_index, uint32_t blocks_count,
+		     uint32_t range);
+
+/* The agent's thread has left whatever it did before: nothing that it does from here on
+ * goes by what it knew. */
+static inline void evri_agent_acknowledge(const struct evr_agent *agent)
+{
+	/* SYNC pool/retirements (acquire), pairs with commit(). */
+	uint64_t now = evr_load_acquire_u64(&agent->pool->region->shared->retirements);
+
+	/* SYNC pool/acknowledged (release), pairs with acknowledged(). */
+	if (now != evr_load_relaxed_u64(&agent->shared->acknowledged))
+		evr_store_release_u64(&agent->shared->acknowledged, now);
+}
+
 /* ---- magazine.c ---- */
+
+/* Takes up to @wanted free blocks of a chunk: bits first, under the agent's bitmap
+ * intent, then words that say @state. Returns which, as bits. */
+uint64_t evri_chunk_take(struct evr_agent *agent, uint32_t chunk, uint32_t wanted,
+			 uint32_t state);
 
 /* Frees a block of the agent's, whatever its state, and its contents, past the magazines:
  * straight to the bitmap, where everybody finds it. For recovery and close. */

@@ -42,7 +42,6 @@ static void take_span(struct evr_pool *pool, const struct evri_span *span,
 	pool->spans[spans] = *span;
 	/* SYNC pool/chunk (release), pairs with evri_pool_class_chunks(). */
 	evr_store_release_u32(&pool->spans_count, spans + 1);
-	evr_fetch_add_relaxed_u32(&pool->blocks_count, blocks_count);
 	evr_fetch_add_relaxed_u32(&pool->chunks_known, span->chunks_count);
 	/* SYNC pool/chunk (release), pairs with evri_pool_chunks(). */
 	if (end > evr_load_relaxed_u32(&pool->chunks_count))
@@ -102,6 +101,7 @@ static bool take_class(struct evr_pool *pool, const struct evri_object *object,
 		.class_index = index,
 		.first_chunk = class->first_chunk,
 		.chunks_count = class->chunks_count,
+		.blocks_count = class->blocks_count,
 	};
 
 	if (!evri_pool_payload_fits(class->payload_bytes) || class->blocks_count == 0 ||
@@ -176,6 +176,9 @@ static int take_extent(struct evr_pool *pool, const struct evri_object *object)
 	span.class_index = header.class_index;
 	span.first_chunk = header.first_chunk;
 	span.chunks_count = header.chunks_count;
+	span.blocks_count = header.blocks_count;
+	span.range = object->range;
+	span.word = &((struct evr_pool_extent_shared *)object->address)->word;
 	take_span(pool, &span, header.blocks_offset, header.blocks_count,
 		  evri_pool_bitmap(object, header.bitmap_offset));
 	return 1;
@@ -226,6 +229,34 @@ struct evr_block_shared *evri_pool_meet(const struct evr_agent *agent, uint32_t 
 		return NULL;
 	return (struct evr_block_shared *)(agent->base + chunk->offset +
 					   (uint64_t)within * chunk->stride_bytes);
+}
+
+uint32_t evri_pool_chunk_state(const struct evr_pool *pool, uint32_t chunk)
+{
+	uint32_t spans = evr_load_acquire_u32(&pool->spans_count);
+
+	for (uint32_t i = 0; i < spans; i++) {
+		const struct evri_span *span = &pool->spans[i];
+
+		if (chunk - span->first_chunk >= span->chunks_count)
+			continue;
+		/* SYNC pool/extent (acquire), pairs with commit(). */
+		return span->word ? evri_extent_state(evr_load_acquire_u64(span->word)) :
+				    (uint32_t)EVR_EXTENT_SERVING;
+	}
+	return EVR_EXTENT_SERVING;
+}
+
+uint32_t evr_pool_blocks(const struct evr_pool *pool)
+{
+	uint32_t spans = evr_load_acquire_u32(&pool->spans_count);
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < spans; i++)
+		if (evri_pool_chunk_state(pool, pool->spans[i].first_chunk) ==
+		    EVR_EXTENT_SERVING)
+			count += pool->spans[i].blocks_count;
+	return count;
 }
 
 /* ---- opening and closing ---- */
@@ -280,7 +311,8 @@ static bool holds_blocks(const struct evr_pool *pool)
 			uint32_t state = evr_block_word_state(word);
 
 			if (evr_block_word_owner(word) == pool->region->number &&
-			    state != EVR_BLOCK_FREE && state != EVR_BLOCK_IN)
+			    state != EVR_BLOCK_FREE && state != EVR_BLOCK_IN &&
+			    state != EVR_BLOCK_RETIRED)
 				return true;
 			at += chunk->stride_bytes;
 		}

@@ -165,7 +165,8 @@ evri_recovery_claim(struct pass *pass, uint32_t index, struct evr_block_shared *
 			}
 			break;
 		case CLAIM:
-			if (state == EVR_BLOCK_CACHED || state == EVR_BLOCK_FREE)
+			if (state == EVR_BLOCK_CACHED || state == EVR_BLOCK_FREE ||
+			    state == EVR_BLOCK_RETIRED)
 				state = EVR_BLOCK_OWNED;
 			desired = evr_block_word_next(word, state, pass->agent->number);
 			if (evr_cas_acq_rel_u64(&block->word, &word, desired)) {
@@ -188,9 +189,16 @@ static enum verdict judge_owned(const struct pass *pass, uint32_t index, uint64_
 
 	(void)context;
 	/* The state before the owner: in IN that field is an index, and may look so. */
-	if (state < EVR_BLOCK_CACHED || state > EVR_BLOCK_RESP ||
-	    evr_block_word_owner(word) != pass->dead)
+	if (state < EVR_BLOCK_CACHED || state == EVR_BLOCK_IN ||
+	    state > EVR_BLOCK_RETIRED || evr_block_word_owner(word) != pass->dead)
 		return NOT_OURS;
+	/* The word was read before: had others let the extent serve again, it would have
+	 * changed. */
+	if (state == EVR_BLOCK_RETIRED)
+		return evri_pool_chunk_state(pass->pool, index / EVR_POOL_CHUNK_BLOCKS) ==
+				       EVR_EXTENT_SERVING ?
+			       CLAIM :
+			       NOT_OURS;
 	if (is_in_ring(pass, index, word))
 		return IN_RING;
 	return is_being_taken(pass, index, word) ? POSTPONED : CLAIM;

@@ -97,6 +97,7 @@ struct evri_settling {
 	struct evr_placement placement;
 	evr_progress progress;
 	void *context;
+	bool keep_pages; /* when they run out: some of them are in use */
 };
 
 /* Refuses what cannot work before anything is taken, and says why. */
@@ -109,6 +110,11 @@ int evri_settle(struct evr_region *region, uint64_t offset, uint64_t bytes,
 /* Writes down what was asked for. */
 void evri_range_describe(struct evr_region *region, uint32_t index,
 			 const struct evri_settling *how, uint64_t settle_ns);
+
+/* What was written down for a range, to make pages of it real once more. @nodes is the
+ * caller's, and lent to @ret. */
+int evri_range_recall(const struct evr_region *region, uint32_t index,
+		      struct evr_number_set *nodes, struct evri_settling *ret);
 
 /* evr_region_attach() for one to whom a listener gave a carrier with a description of the
  * file for his lock; -1: none. Both descriptors stay the caller's. */

@@ -284,7 +284,8 @@ static int settle_ran_out(const struct evr_region *region, uint64_t offset,
 {
 	int why;
 
-	evri_os_memory_release(region->fd, offset, bytes);
+	if (!how->keep_pages)
+		(void)evri_os_memory_release(region->fd, offset, bytes);
 	why = evri_settle_check(region, bytes, how);
 	if (why < 0)
 		return why;

@@ -15,6 +15,7 @@
  * meets something that lies in it.
  */
 
+#include <evering/cpu.h>
 #include <evering/region.h>
 
 #include <inttypes.h>
@@ -159,10 +160,43 @@ void evri_range_describe(struct evr_region *region, uint32_t index,
 	for (int node = 0; how->placement.nodes && node < 64; node++)
 		if (evr_number_set_has(how->placement.nodes, node))
 			nodes |= UINT64_C(1) << node;
+	if (how->placement.policy == EVR_POLICY_NEAR_CPU) {
+		int node;
+
+		if (evr_cpu_node(how->placement.cpu, &node) == 0 && node < 64)
+			nodes = UINT64_C(1) << node;
+	}
 	evr_plain_store_u32(&shared->policy, how->placement.policy);
 	evr_plain_store_u32(&shared->flags, how->flags);
 	evr_plain_store_u64(&shared->nodes, nodes);
 	evr_plain_store_u64(&shared->settle_ns, settle_ns);
+}
+
+int evri_range_recall(const struct evr_region *region, uint32_t index,
+		      struct evr_number_set *nodes, struct evri_settling *ret)
+{
+	const struct evr_range_shared *shared = &region->ranges[index];
+	uint64_t node_bits = evr_plain_load_u64(&shared->nodes);
+	struct evri_settling how = {
+		.flags = evr_plain_load_u32(&shared->flags) &
+			 (EVR_REGION_PREFER_PAGES | EVR_REGION_TRANSPARENT |
+			  EVR_REGION_LOCKED),
+		.placement.policy = evr_plain_load_u32(&shared->policy),
+		.placement.nodes = nodes,
+	};
+	int error = 0;
+
+	for (int node = 0; error == 0 && node < 64; node++)
+		if (node_bits >> node & 1)
+			error = evr_number_set_add(nodes, node);
+	/* Which CPU it was is forgotten, which node is not. */
+	if (how.placement.policy == EVR_POLICY_NEAR_CPU)
+		how.placement.policy = EVR_POLICY_BIND;
+	/* Of nodes beyond the first 64 nothing is known. */
+	if (node_bits == 0)
+		how.placement.policy = EVR_POLICY_ANY;
+	*ret = how;
+	return error;
 }
 
 /* The addresses are there for whoever tries again. */
@@ -302,7 +336,7 @@ int evr_region_grow(struct evr_region *region,
 	word = evri_range_word(EVR_RANGE_BUILDING, range.bytes, region->number);
 
 	/* One who died over it may have left pages, on other nodes. */
-	evri_os_memory_release(region->fd, range.offset, range.bytes);
+	(void)evri_os_memory_release(region->fd, range.offset, range.bytes);
 	pthread_mutex_lock(&region->map_lock);
 	error = map_range(region, &range);
 	pthread_mutex_unlock(&region->map_lock);
@@ -311,7 +345,7 @@ int evr_region_grow(struct evr_region *region,
 	if (error < 0) {
 		/* The pages go back, and what this mapping was told to be. Nobody else
 		 * has heard of the addresses. */
-		evri_os_memory_release(region->fd, range.offset, range.bytes);
+		(void)evri_os_memory_release(region->fd, range.offset, range.bytes);
 		unmap_range(region, &range);
 		give_up_range(region, &range);
 		return error;

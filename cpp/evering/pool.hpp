@@ -12,6 +12,7 @@
 #include <evering/error.hpp>
 #include <evering/handle.hpp>
 #include <evering/pool.h>
+#include <evering/pool_extent.h>
 #include <evering/region.hpp>
 
 #include <cerrno>
@@ -199,6 +200,28 @@ public:
 	void flush() noexcept
 	{
 		evr_agent_flush(get());
+	}
+
+	/**
+	 * retire() - gives the pages of a range's blocks back to the machine.
+	 * @range: of the region: one that pool::grow() has put blocks in, all free.
+	 *
+	 * Returns how many bytes went back. Throws as evr_pool_retire() fails: with
+	 * EAGAIN, call again.
+	 */
+	std::uint64_t retire(std::uint32_t range)
+	{
+		std::error_code error;
+		std::uint64_t bytes = retire(range, error);
+		detail::throw_with_detail_if(error, "evering::agent::retire");
+		return bytes;
+	}
+
+	std::uint64_t retire(std::uint32_t range, std::error_code &error) noexcept
+	{
+		std::uint64_t bytes = 0;
+		error = to_error_code(evr_pool_retire(get(), range, &bytes));
+		return bytes;
 	}
 
 	/** get() - for the C functions; still owned by this object. */

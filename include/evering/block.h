@@ -20,6 +20,8 @@
  *	REQ     a request: queued, or in the hands of the owner, who works on it
  *	RESP    a response: queued, or about to be
  *	IN      contained in the block whose index is the owner field
+ *	RETIRED taken out of use with the range that it lies in, by the owner; its payload
+ *	        may have no memory
  *
  * The generation grows by one at every change of holder. It has 28 bits here and its low
  * 24 travel in tokens.
@@ -36,6 +38,7 @@ enum evr_block_state {
 	EVR_BLOCK_REQ = 4,
 	EVR_BLOCK_RESP = 5,
 	EVR_BLOCK_IN = 6,
+	EVR_BLOCK_RETIRED = 7,
 };
 
 #define EVR_BLOCK_STATE_SHIFT 32

@@ -59,6 +59,7 @@
 #include <evering/number_set.h>
 #include <evering/participant.h>
 #include <evering/pool.h>
+#include <evering/pool_extent.h>
 #include <evering/recovery.h>
 #include <evering/region.h>
 #include <evering/report.h>

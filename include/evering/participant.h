@@ -53,7 +53,7 @@ enum evr_agent_state {
 	EVR_AGENT_USED = 3,
 };
 
-#define EVR_AGENT_INTENTS 6
+#define EVR_AGENT_INTENTS 5
 
 /* An intent that counts has this bit; the token on the wire is below it. */
 #define EVR_INTENT_SET (UINT64_C(1) << 63)
@@ -63,12 +63,15 @@ struct EVR_CACHE_ALIGNED evr_agent_shared {
 	struct evr_atomic_u64 word; /* {state 8 | record 24 | attach number 32} */
 	struct evr_atomic_u64 bitmap_intent; /* bitmap word index + 1, 0: none */
 	struct evr_atomic_u64 intent[EVR_AGENT_INTENTS];
+	/* How many retirements it has heard of, and has nothing left to do with. */
+	struct evr_atomic_u64 acknowledged;
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_agent_shared) == 64, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_agent_shared, word) == 0, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_agent_shared, bitmap_intent) == 8, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_agent_shared, intent) == 16, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_agent_shared, acknowledged) == 56, "shared layout");
 
 EVR_BEGIN_DECLS
 

@@ -14,9 +14,7 @@
  * A block may be allocated in one process and freed in another: it has no home heap. Who
  * frees it must be its owner; what a block contains is freed with it.
  *
- * A class can be given more blocks while everybody works: evr_pool_grow() makes an
- * *extent* of them in a range of the region. Others notice it when they first meet a
- * token from it, or when their class has run out.
+ * A class can be given more blocks while everybody works (pool_extent.h).
  *
  * Blocks in a dead participant's hands and magazines come back by recovery (recovery.h).
  * Nothing in a magazine is the truth: the blocks' own words are.
@@ -92,32 +90,6 @@ EVR_STATIC_ASSERT(sizeof(struct evr_pool_shared) == 576, "shared layout");
 
 #define EVR_POOL_MAGIC UINT64_C(0x316c6f6f50727645) /* "EvrPool1" as bytes */
 
-/** An extent's header; its bitmap and its blocks follow. Constant after creation. */
-struct EVR_CACHE_ALIGNED evr_pool_extent_shared {
-	uint64_t magic;
-	uint32_t class_index;
-	uint32_t first_chunk;
-	uint32_t chunks_count;
-	uint32_t blocks_count;
-	uint64_t bitmap_offset; /* from the extent's start, a multiple of 64 */
-	uint64_t blocks_offset; /* from the region's start to the first prefix */
-	uint64_t payload_bytes; /* of the class */
-	uint64_t reserved[2];
-};
-
-EVR_STATIC_ASSERT(sizeof(struct evr_pool_extent_shared) == 64, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_pool_extent_shared, magic) == 0 &&
-			  offsetof(struct evr_pool_extent_shared, class_index) == 8 &&
-			  offsetof(struct evr_pool_extent_shared, first_chunk) == 12 &&
-			  offsetof(struct evr_pool_extent_shared, chunks_count) == 16 &&
-			  offsetof(struct evr_pool_extent_shared, blocks_count) == 20 &&
-			  offsetof(struct evr_pool_extent_shared, bitmap_offset) == 24 &&
-			  offsetof(struct evr_pool_extent_shared, blocks_offset) == 32 &&
-			  offsetof(struct evr_pool_extent_shared, payload_bytes) == 40,
-		  "shared layout");
-
-#define EVR_POOL_EXTENT_MAGIC UINT64_C(0x3174786550727645) /* "EvrPext1" as bytes */
-
 /** struct evr_pool_class - a class of blocks, to be created. */
 struct evr_pool_class {
 	uint64_t payload_bytes; /* a multiple of 64, 64 B to 64 MiB */
@@ -144,21 +116,6 @@ struct evr_pool_options {
 	uint32_t flags;
 	uint32_t batch_count;
 	uint32_t range; /* of the region; 0: the first */
-};
-
-/**
- * struct evr_pool_growth - how to give a class more blocks.
- * @size:          sizeof(struct evr_pool_growth).
- * @payload_bytes: of the class: exactly one that the pool has. Required.
- * @blocks_count:  how many more. Required.
- * @range:         where: a range of the region, from evr_region_grow() for example. Every
- *                 block costs its payload and 64 bytes, every 64 blocks 8 bytes.
- */
-struct evr_pool_growth {
-	size_t size;
-	uint64_t payload_bytes;
-	uint32_t blocks_count;
-	uint32_t range;
 };
 
 /** A process's view of the pool: opaque. Shared by all its threads. */
@@ -241,21 +198,6 @@ EVR_API int evr_pool_create(struct evr_region *region,
  */
 EVR_API int evr_pool_open(struct evr_region *region, struct evr_pool **ret) EVR_NODISCARD;
 
-/**
- * evr_pool_grow() - gives a class more blocks, while everybody works.
- * @pool:   this process's view.
- * @growth: of which class, how many, where.
- *
- * Threads: any. Stopped inside: delays nobody. Killed inside: its place is taken over by
- * whoever grows or creates next; the numbers of its blocks are lost.
- *
- * Return: 0, -EINVAL when no class has this size or the region no such range, -ENOSPC
- * when the range has no room, or the numbers that blocks can have are used up (there are
- * as many as the region's bytes_max could hold of the smallest class), -EROFS, -ENOMEM.
- */
-EVR_API int evr_pool_grow(struct evr_pool *pool,
-			  const struct evr_pool_growth *growth) EVR_NODISCARD;
-
 /** evr_pool_close() - ends the view. NULL does nothing. Its agents must be closed.
  * Return: NULL. */
 EVR_API struct evr_pool *evr_pool_close(struct evr_pool *pool);
@@ -263,7 +205,8 @@ EVR_API struct evr_pool *evr_pool_close(struct evr_pool *pool);
 /** evr_pool_region() - the region that the pool lies in. Threads: any. */
 EVR_API struct evr_region *evr_pool_region(const struct evr_pool *pool);
 
-/** evr_pool_blocks() - number of blocks of all classes together. Threads: any. */
+/** evr_pool_blocks() - number of blocks of all classes together, without retired ones.
+ * Threads: any. */
 EVR_API uint32_t evr_pool_blocks(const struct evr_pool *pool);
 
 /**
@@ -296,7 +239,7 @@ EVR_API int evr_agent_open(struct evr_pool *pool, struct evr_agent *ret) EVR_NOD
 EVR_API void evr_agent_close(struct evr_agent *agent);
 
 /** evr_agent_flush() - gives the magazines' blocks back to everybody: before a long
- * sleep, or when others run out. */
+ * sleep, or when others run out. Acknowledges what was retired (evr_pool_retire()). */
 EVR_API void evr_agent_flush(struct evr_agent *agent);
 
 /* The prefix of a block in a chunk that is not known here yet, or NULL. */
@@ -358,6 +301,7 @@ EVRI_INLINE int evri_block_refusal(const struct evr_agent *agent, evr_token toke
 	switch (evr_block_word_state(word)) {
 	case EVR_BLOCK_FREE:
 	case EVR_BLOCK_CACHED:
+	case EVR_BLOCK_RETIRED:
 		return -ESTALE;
 	case EVR_BLOCK_IN:
 		return -EBUSY;

@@ -42,7 +42,7 @@ enum evr_region_status {
 enum evr_range_state {
 	EVR_RANGE_EMPTY = 1,    /* never used; so are all behind it */
 	EVR_RANGE_BUILDING = 2, /* its owner makes it real */
-	EVR_RANGE_READY = 3,    /* real, for everybody, for ever */
+	EVR_RANGE_READY = 3,    /* real, for everybody; see also evr_pool_retire() */
 	EVR_RANGE_SPARE = 4,    /* addresses without pages: building it failed */
 };
 
@@ -71,7 +71,7 @@ EVR_STATIC_ASSERT(offsetof(struct evr_range_shared, word) == 0 &&
  * The first page of every region. Layout: docs/LAYOUT.md.
  *
  * Constant once `status` says INITIALIZED, except `status` itself, `next_number`,
- * `arrivals` and `deaths`.
+ * `arrivals`, `deaths` and `retirements`.
  * Every attacher checks the constants and copies them; nobody reads them again.
  */
 struct EVR_CACHE_ALIGNED evr_region_shared {
@@ -97,7 +97,8 @@ struct EVR_CACHE_ALIGNED evr_region_shared {
 	uint64_t ranges_offset;
 	struct evr_atomic_u32 arrivals; /* of threads that wait for deaths: a futex */
 	struct evr_atomic_u32 deaths;   /* that were noticed: sleepers compare it */
-	uint8_t pad[40];
+	struct evr_atomic_u64 retirements; /* of parts of the pool, begun so far */
+	uint8_t pad[32];
 	EVR_CACHE_ALIGNED struct evr_atomic_u64 next_number; /* next attach number */
 };
 
@@ -123,7 +124,8 @@ EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, bytes) == 64 &&
 			  offsetof(struct evr_region_shared, ranges_count) == 124 &&
 			  offsetof(struct evr_region_shared, ranges_offset) == 128 &&
 			  offsetof(struct evr_region_shared, arrivals) == 136 &&
-			  offsetof(struct evr_region_shared, deaths) == 140,
+			  offsetof(struct evr_region_shared, deaths) == 140 &&
+			  offsetof(struct evr_region_shared, retirements) == 144,
 		  "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_region_shared, next_number) == 192,
 		  "shared layout");

@@ -21,7 +21,7 @@
 #define EVR_API_VERSION \
 	((EVR_VERSION_MAJOR << 16) | (EVR_VERSION_MINOR << 8) | EVR_VERSION_PATCH)
 #define EVR_ABI_VERSION 0
-#define EVR_LAYOUT_VERSION 2
+#define EVR_LAYOUT_VERSION 3
 
 /*
  * Feature words, as file systems have them. A region that has an unknown bit in

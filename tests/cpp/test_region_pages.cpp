@@ -226,6 +226,29 @@ BOOST_AUTO_TEST_CASE(a_pool_gives_out_blocks_of_a_new_range)
 	BOOST_TEST((no_range == std::errc::invalid_argument));
 }
 
+BOOST_AUTO_TEST_CASE(the_pages_of_a_range_go_back_and_come_again)
+{
+	constexpr std::uint64_t large = 64 * 1024;
+	auto region = evering::region::create({.bytes = mib, .bytes_max = 8 * mib});
+	auto pool = evering::pool::create(region, {{64, 64}, {large, 1}});
+	evering::agent agent(pool);
+	auto range = region.grow({.bytes = mib});
+
+	pool.grow({large, 10}, range);
+	{
+		auto one = evering::block::alloc(agent, large);
+		auto other = evering::block::alloc(agent, large);
+		auto busy = fixture::thrown_by([&] { agent.retire(range); });
+		BOOST_TEST((busy == std::errc::device_or_resource_busy));
+	}
+	BOOST_TEST(agent.retire(range) == 10 * (large - 4096));
+	BOOST_TEST(pool.blocks() == 65U);
+	pool.grow({large, 10}, range);
+	BOOST_TEST(pool.blocks() == 75U);
+	auto none = fixture::thrown_by([&] { agent.retire(0); });
+	BOOST_TEST((none == std::errc::no_such_file_or_directory));
+}
+
 BOOST_AUTO_TEST_CASE(pool_and_uring_lie_in_the_range_that_they_were_given)
 {
 	auto region = evering::region::create({.bytes = mib, .bytes_max = 8 * mib});

@@ -100,6 +100,9 @@ struct party {
 };
 
 /* Sizes are tiny so that an operation is short and rings run full, empty and around. */
+/* More than a page, wherever it begins. */
+#define LARGE_BYTES 8192
+
 struct geometry {
 	uint32_t blocks;
 	uint32_t batch;
@@ -109,6 +112,7 @@ struct geometry {
 	uint32_t submitters;
 	uint32_t pool_flags;
 	uint32_t grow_bytes; /* that the region may grow by */
+	uint32_t large;      /* blocks of LARGE_BYTES */
 };
 
 enum mode {
@@ -164,6 +168,7 @@ extern const struct geometry geometry_untracked;
 extern const struct geometry geometry_small;
 extern const struct geometry geometry_tiny;
 extern const struct geometry geometry_growing;
+extern const struct geometry geometry_retiring;
 
 /* ---- party.c ---- */
 

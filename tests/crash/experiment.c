@@ -80,11 +80,14 @@ static void house_open(struct experiment *x)
 		.participants = PARTICIPANTS,
 		.agents = AGENTS,
 	};
-	struct evr_pool_class class = {64, geometry->blocks};
+	struct evr_pool_class classes[] = {
+		{64, geometry->blocks},
+		{LARGE_BYTES, geometry->large},
+	};
 	struct evr_pool_options pool = {
 		.size = sizeof(pool),
-		.classes = &class,
-		.classes_count = 1,
+		.classes = classes,
+		.classes_count = geometry->large ? 2 : 1,
 		.batch_count = geometry->batch,
 		.flags = geometry->pool_flags,
 	};

@@ -48,6 +48,18 @@ const struct geometry geometry_growing = {
 	.grow_bytes = 1024 * 1024,
 };
 
+/* The same with blocks that pages can be taken from. */
+const struct geometry geometry_retiring = {
+	.blocks = 32,
+	.batch = 2,
+	.ring_order = 2,
+	.submission = 8,
+	.completion = 4,
+	.submitters = 4,
+	.grow_bytes = 1024 * 1024,
+	.large = 1,
+};
+
 /* For recovery, whose length grows with all of it. */
 const struct geometry geometry_small = {
 	.blocks = 32,

@@ -62,5 +62,7 @@ const struct scenario *const scenarios[] = {
 	&scenario_grow_region,
 	&scenario_grow_pool,
 	&scenario_meet_extent,
+	&scenario_retire,
+	&scenario_revive,
 	NULL,
 };

@@ -26,7 +26,7 @@ extern const struct scenario scenario_recover_idle, scenario_recover_lookalike,
 
 extern const struct scenario scenario_attach, scenario_detach, scenario_create_ring,
 	scenario_create_uring, scenario_create_beside_create, scenario_grow_region,
-	scenario_grow_pool, scenario_meet_extent;
+	scenario_grow_pool, scenario_meet_extent, scenario_retire, scenario_revive;
 
 extern const struct scenario scenario_recover_beside_flush,
 	scenario_recover_beside_refill, scenario_recover_beside_pop,

@@ -51,6 +51,7 @@ unit_programs = \
 	tests/unit/test_region \
 	tests/unit/test_region_attach \
 	tests/unit/test_region_pages \
+	tests/unit/test_retire \
 	tests/unit/test_ring \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_mpmc \
@@ -95,6 +96,7 @@ tests_unit_test_recovery_LDADD = $(unit_ldadd)
 tests_unit_test_recovery_channel_LDADD = $(unit_ldadd)
 tests_unit_test_region_LDADD = $(unit_ldadd)
 tests_unit_test_region_pages_LDADD = $(unit_ldadd)
+tests_unit_test_retire_LDADD = $(unit_ldadd)
 tests_unit_test_region_attach_LDADD = $(unit_ldadd)
 tests_unit_test_ring_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)

@@ -77,7 +77,8 @@ Test(layout, every_byte_of_a_region_header_is_where_it_was)
 		FIELD(evr_region_shared, ranges_offset, 128, 8),
 		FIELD(evr_region_shared, arrivals, 136, 4),
 		FIELD(evr_region_shared, deaths, 140, 4),
-		FIELD(evr_region_shared, pad, 144, 40),
+		FIELD(evr_region_shared, retirements, 144, 8),
+		FIELD(evr_region_shared, pad, 152, 32),
 		FIELD(evr_region_shared, next_number, 192, 8),
 	};
 
@@ -111,7 +112,8 @@ Test(layout, every_byte_of_an_agent_record_is_where_it_was)
 	static const struct field fields[] = {
 		FIELD(evr_agent_shared, word, 0, 8),
 		FIELD(evr_agent_shared, bitmap_intent, 8, 8),
-		FIELD(evr_agent_shared, intent, 16, 48),
+		FIELD(evr_agent_shared, intent, 16, 40),
+		FIELD(evr_agent_shared, acknowledged, 56, 8),
 	};
 
 	EXPECT(evr_agent_shared, fields, 64);
@@ -169,7 +171,8 @@ Test(layout, every_byte_of_an_extent_header_is_where_it_was)
 		FIELD(evr_pool_extent_shared, bitmap_offset, 24, 8),
 		FIELD(evr_pool_extent_shared, blocks_offset, 32, 8),
 		FIELD(evr_pool_extent_shared, payload_bytes, 40, 8),
-		FIELD(evr_pool_extent_shared, reserved, 48, 16),
+		FIELD(evr_pool_extent_shared, word, 48, 8),
+		FIELD(evr_pool_extent_shared, reserved, 56, 8),
 	};
 
 	EXPECT(evr_pool_extent_shared, fields, 64);
