@@ -9,7 +9,7 @@
 #include "region.h"
 
 #include <evering/channel.h>
-#include <evering/ring_mpmc.h>
+#include <evering/ring.h>
 
 #define RING_ORDER 10
 #define BLOCKS_COUNT 4096
@@ -21,7 +21,7 @@ struct end {
 	struct evr_uring *uring;
 	struct evr_submitter *submitter;
 	struct evr_completer *completer;
-	struct evr_ring_mpmc out, in;
+	struct evr_ring out, in;
 };
 
 static void *create(void)
@@ -52,11 +52,11 @@ static void *open_side(void *created, int side)
 static void *rings_create(void)
 {
 	static struct bench_region created;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	bench_region_create(WORDS * 8, BLOCKS_COUNT, 0, &created);
-	bench_try(evr_ring_mpmc_create(created.region, "there", RING_ORDER, &ring));
-	bench_try(evr_ring_mpmc_create(created.region, "back", RING_ORDER, &ring));
+	bench_try(evr_ring_create(created.region, "there", RING_ORDER, &ring));
+	bench_try(evr_ring_create(created.region, "back", RING_ORDER, &ring));
 	return &created;
 }
 
@@ -67,8 +67,8 @@ static void *rings_open(void *created, int side)
 
 	bench_region_open(created, &end.home);
 	region = end.home.region;
-	bench_try(evr_ring_mpmc_open(region, side == 0 ? "there" : "back", &end.out));
-	bench_try(evr_ring_mpmc_open(region, side == 0 ? "back" : "there", &end.in));
+	bench_try(evr_ring_open(region, side == 0 ? "there" : "back", &end.out));
+	bench_try(evr_ring_open(region, side == 0 ? "back" : "there", &end.in));
 	return &end;
 }
 
@@ -155,14 +155,14 @@ static void complete_all(void *opened, uint64_t first, uint64_t count)
 
 static inline void rings_push(struct end *end, evr_token token)
 {
-	bench_check(evr_ring_mpmc_try_push(&end->out, &end->home.agent, token) == 0);
+	bench_check(evr_ring_try_push(&end->out, &end->home.agent, token) == 0);
 }
 
 static inline void rings_pop(struct end *end, struct evr_block *ret)
 {
 	int error;
 
-	while ((error = evr_ring_mpmc_try_pop(&end->in, &end->home.agent, ret)) < 0)
+	while ((error = evr_ring_try_pop(&end->in, &end->home.agent, ret)) < 0)
 		bench_check(error == -EAGAIN);
 }
 

@@ -35,23 +35,23 @@ bench_evr_bench_LDADD = $(evr_lib) $(EVR_BENCH_RTE_LIBS)
 
 # Variants: our ring with something left out, to see what that costs. Each is a copy of
 # the header with one line changed. A copy that does not differ would be ours itself.
-ring_mpmc_h = $(top_srcdir)/include/evering/ring_mpmc.h
-make_variant = >$@.tmp && ! cmp -s $(ring_mpmc_h) $@.tmp && mv $@.tmp $@
+ring_h = $(top_srcdir)/include/evering/ring.h
+make_variant = >$@.tmp && ! cmp -s $(ring_h) $@.tmp && mv $@.tmp $@
 take_unmarked = *ret_index = (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS), \
 	*ret_word = owned, 0
-bench_variants = bench/ring_mpmc_no_mark.h bench/ring_mpmc_no_intent_clear.h
+bench_variants = bench/ring_no_mark.h bench/ring_no_intent_clear.h
 CLEANFILES += $(bench_variants)
 
-bench/ring_mpmc_no_mark.h: $(ring_mpmc_h) bench/$(am__dirstamp)
+bench/ring_no_mark.h: $(ring_h) bench/$(am__dirstamp)
 	$(AM_V_GEN)sed 's/error = evri_ring_mark(.*);/error = ($(take_unmarked));/' \
-		$(ring_mpmc_h) $(make_variant)
+		$(ring_h) $(make_variant)
 
-bench/ring_mpmc_no_intent_clear.h: $(ring_mpmc_h) bench/$(am__dirstamp)
+bench/ring_no_intent_clear.h: $(ring_h) bench/$(am__dirstamp)
 	$(AM_V_GEN)sed '/evr_store_release_u64(intent, 0);/d' \
-		$(ring_mpmc_h) $(make_variant)
+		$(ring_h) $(make_variant)
 
-bench/evr_bench-ring_no_mark.$(OBJEXT): bench/ring_mpmc_no_mark.h
-bench/evr_bench-ring_no_intent_clear.$(OBJEXT): bench/ring_mpmc_no_intent_clear.h
-bench/evr_bench-message_no_intent_clear.$(OBJEXT): bench/ring_mpmc_no_intent_clear.h
+bench/evr_bench-ring_no_mark.$(OBJEXT): bench/ring_no_mark.h
+bench/evr_bench-ring_no_intent_clear.$(OBJEXT): bench/ring_no_intent_clear.h
+bench/evr_bench-message_no_intent_clear.$(OBJEXT): bench/ring_no_intent_clear.h
 
 EXTRA_DIST += bench/run bench/zstd.sh bench/README.md

@@ -7,7 +7,7 @@
  */
 #include "region.h"
 
-#include <evering/ring_mpmc.h>
+#include <evering/ring.h>
 
 #ifndef BENCH_LIST
 #define BENCH_LIST bench_message
@@ -21,16 +21,16 @@
 
 struct end {
 	struct bench_region home;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 };
 
 static void *create_with(uint32_t flags)
 {
 	static struct bench_region created;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	bench_region_create(WORDS * 8, BLOCKS_COUNT, flags, &created);
-	bench_try(evr_ring_mpmc_create(created.region, "ring", RING_ORDER, &ring));
+	bench_try(evr_ring_create(created.region, "ring", RING_ORDER, &ring));
 	return &created;
 }
 
@@ -52,7 +52,7 @@ static void *open_side(void *created, int side)
 
 	(void)side;
 	bench_region_open(created, &end.home);
-	bench_try(evr_ring_mpmc_open(end.home.region, "ring", &end.ring));
+	bench_try(evr_ring_open(end.home.region, "ring", &end.ring));
 	return &end;
 }
 
@@ -77,7 +77,7 @@ static void send_all(void *opened, uint64_t first, uint64_t count)
 		uint64_t *words = block.payload;
 		for (uint64_t k = 0; k < WORDS; k++)
 			evr_plain_store_u64(&words[k], i + k);
-		while ((error = evr_ring_mpmc_try_push(&end->ring, agent,
+		while ((error = evr_ring_try_push(&end->ring, agent,
 						       block.token)) < 0) {
 			bench_check(error == -EAGAIN);
 			evr_pause();
@@ -93,7 +93,7 @@ static void take_all(void *opened, uint64_t first, uint64_t count)
 	int error;
 
 	for (uint64_t i = first; i < first + count; i++) {
-		while ((error = evr_ring_mpmc_try_pop(&end->ring, agent, &block)) < 0) {
+		while ((error = evr_ring_try_pop(&end->ring, agent, &block)) < 0) {
 			bench_check(error == -EAGAIN);
 			evr_pause();
 		}

@@ -10,7 +10,7 @@
  */
 #include "region.h"
 
-#include <evering/ring_mpmc.h>
+#include <evering/ring.h>
 
 #ifndef BENCH_LIST
 #define BENCH_LIST bench_ring
@@ -22,7 +22,7 @@
 
 struct end {
 	struct bench_region home;
-	struct evr_ring_mpmc out, in;
+	struct evr_ring out, in;
 	int side;
 	bool order_known;
 	evr_token tokens[ROUND];
@@ -32,11 +32,11 @@ struct end {
 static void *create(void)
 {
 	static struct bench_region created;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	bench_region_create(64, ROUND, 0, &created);
-	bench_try(evr_ring_mpmc_create(created.region, "there", RING_ORDER, &ring));
-	bench_try(evr_ring_mpmc_create(created.region, "back", RING_ORDER, &ring));
+	bench_try(evr_ring_create(created.region, "there", RING_ORDER, &ring));
+	bench_try(evr_ring_create(created.region, "back", RING_ORDER, &ring));
 	return &created;
 }
 
@@ -48,8 +48,8 @@ static void *open_side(void *created, int side)
 
 	bench_region_open(created, &end.home);
 	region = end.home.region;
-	bench_try(evr_ring_mpmc_open(region, side == 0 ? "there" : "back", &end.out));
-	bench_try(evr_ring_mpmc_open(region, side == 0 ? "back" : "there", &end.in));
+	bench_try(evr_ring_open(region, side == 0 ? "there" : "back", &end.out));
+	bench_try(evr_ring_open(region, side == 0 ? "back" : "there", &end.in));
 	end.side = side;
 	for (uint32_t i = 0; side == 0 && i < ROUND; i++) {
 		bench_try(evr_block_alloc(&end.home.agent, 64, &block));
@@ -74,9 +74,9 @@ INLINE void push(struct end *end, evr_token token, bool pause)
 
 	for (;;) {
 #ifdef BENCH_NO_MARK
-		error = evri_ring_mpmc_push(&end->out, evr_token_wire(token));
+		error = evri_ring_push(&end->out, evr_token_wire(token));
 #else
-		error = evr_ring_mpmc_try_push(&end->out, &end->home.agent, token);
+		error = evr_ring_try_push(&end->out, &end->home.agent, token);
 #endif
 		if (EVR_LIKELY(error == 0))
 			return;
@@ -95,14 +95,14 @@ INLINE evr_token pop(struct end *end, bool pause)
 		uint32_t index;
 		uint64_t word;
 
-		error = evri_ring_mpmc_pop(&end->in, &end->home.agent, true, NULL, 0,
+		error = evri_ring_pop(&end->in, &end->home.agent, true, NULL, 0,
 					   &index, &word);
 		if (EVR_LIKELY(error == 0))
 			return evr_token_make(end->home.agent.tag, index, word);
 #else
 		struct evr_block block;
 
-		error = evr_ring_mpmc_try_pop(&end->in, &end->home.agent, &block);
+		error = evr_ring_try_pop(&end->in, &end->home.agent, &block);
 		if (EVR_LIKELY(error == 0))
 			return block.token;
 #endif

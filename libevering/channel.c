@@ -149,7 +149,7 @@ int evr_submitter_try_submit(struct evr_submitter *submitter,
 			      evr_block_word(evr_block_word_generation(word),
 					     EVR_BLOCK_REQ, agent->number));
 
-	error = evri_ring_mpmc_push(&submitter->submissions, evr_token_wire(token));
+	error = evri_ring_push(&submitter->submissions, evr_token_wire(token));
 	if (EVR_UNLIKELY(error < 0)) {
 		evr_store_release_u64(&block->word, word);
 		return error;
@@ -163,11 +163,11 @@ int evr_submitter_try_submit(struct evr_submitter *submitter,
 static int pop_home(struct evr_submitter *submitter, uint32_t *ret_index,
 		    uint64_t *ret_word)
 {
-	int error = evri_ring_mpmc_pop(&submitter->completions, submitter->agent, true,
+	int error = evri_ring_pop(&submitter->completions, submitter->agent, true,
 				       NULL, 0, ret_index, ret_word);
 
 	if (error == -EAGAIN)
-		error = evri_ring_mpmc_pop(&submitter->returns, submitter->agent, true,
+		error = evri_ring_pop(&submitter->returns, submitter->agent, true,
 					   NULL, 0, ret_index, ret_word);
 	/* Nobody but us closes our rings while we live: somebody scribbled. */
 	return error == -EPIPE ? -EUCLEAN : error;
@@ -310,11 +310,11 @@ int evr_completer_try_receive(struct evr_completer *completer, struct evr_reques
 	uint64_t homeless_left = completer->submissions.mask + 1;
 
 	for (;;) {
-		const struct evr_ring_mpmc *likely;
+		const struct evr_ring *likely;
 		struct evr_block_shared *block;
 		uint64_t word;
 		uint32_t index, slot;
-		int error = evri_ring_mpmc_pop(&completer->submissions, agent, false,
+		int error = evri_ring_pop(&completer->submissions, agent, false,
 					       NULL, 0, &index, &word);
 
 		if (error < 0) {
@@ -373,14 +373,14 @@ static int my_request(const struct evr_agent *agent, evr_token token,
  * former submitter's late answers, on its return ring. */
 static int push_home(struct evr_completer *completer, uint32_t slot, uint64_t wire)
 {
-	struct evr_ring_mpmc returns;
-	int error = evri_ring_mpmc_push(&completer->homes[slot], wire);
+	struct evr_ring returns;
+	int error = evri_ring_push(&completer->homes[slot], wire);
 
 	if (EVR_LIKELY(error != -EAGAIN))
 		return error;
 	error = evri_home_ring(&completer->uring->layout, slot, EVRI_HOME_RETURNS,
 			       &returns);
-	return error < 0 ? error : evri_ring_mpmc_push(&returns, wire);
+	return error < 0 ? error : evri_ring_push(&returns, wire);
 }
 
 int evr_completer_complete(struct evr_completer *completer, evr_token token,

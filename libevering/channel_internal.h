@@ -26,17 +26,17 @@ struct evr_submitter {
 	uint32_t slot;
 	uint32_t window;
 	uint32_t in_flight;
-	struct evr_ring_mpmc submissions;
-	struct evr_ring_mpmc completions;
-	struct evr_ring_mpmc returns;
+	struct evr_ring submissions;
+	struct evr_ring completions;
+	struct evr_ring returns;
 	struct evri_wait wait;
 };
 
 struct evr_completer {
 	struct evr_uring *uring;
 	struct evr_agent *agent;
-	struct evr_ring_mpmc submissions;
-	struct evr_ring_mpmc *homes; /* each home's completion ring */
+	struct evr_ring submissions;
+	struct evr_ring *homes; /* each home's completion ring */
 	uint32_t likely_slot;        /* the last request's home: a guess at the next */
 	struct evri_wait wait;
 };

@@ -223,7 +223,7 @@ int evr_completer_receive(struct evr_completer *completer, struct evr_request *r
 	/* One ring wakes one completer; one who was woken and leaves work behind wakes
 	 * the next, who may have been passed over by one that died or was stopped. */
 	if (error == 0 && completer->wait.slept &&
-	    !evri_ring_mpmc_seems_empty(&completer->submissions))
+	    !evri_ring_seems_empty(&completer->submissions))
 		evr_doorbell_ring(bell);
 	return error;
 }

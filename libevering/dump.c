@@ -267,7 +267,7 @@ static void tell_classes(struct evri_text *text, const struct evri_dump *dump)
 }
 
 static void tell_ring(struct evri_text *text, const char *what,
-		      const struct evr_ring_mpmc *ring)
+		      const struct evr_ring *ring)
 {
 	bool closed;
 	uint64_t fill = evri_dump_ring_fill(ring, &closed);
@@ -297,7 +297,7 @@ static void tell_homes(struct evri_text *text, const struct evri_dump *dump,
 		uint64_t word = evr_load_acquire_u64(&home->word);
 		const struct evri_dump_participant *who =
 			evri_dump_find(dump, (uint32_t)word);
-		struct evr_ring_mpmc ring;
+		struct evr_ring ring;
 
 		if (evri_home_word_state(word) != EVR_HOME_OPEN)
 			continue;
@@ -314,7 +314,7 @@ static void tell_homes(struct evri_text *text, const struct evri_dump *dump,
 static void tell_urings(struct evri_text *text, const struct evri_dump *dump)
 {
 	char name[EVR_NAME_BYTES];
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	for (uint32_t i = 0; i < dump->urings_count; i++) {
 		const struct evri_dump_uring *uring = &dump->urings[i];
@@ -350,7 +350,7 @@ static void tell_directory(struct evri_text *text, struct evr_region *region)
 	static const char *const kinds[] = {"?", "pool", "ring", "uring", "extent"};
 	struct evri_directory_cursor cursor = {0};
 	struct evri_object object;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	char name[EVR_NAME_BYTES];
 
 	while (evri_directory_next(region, &cursor, &object)) {
@@ -359,7 +359,7 @@ static void tell_directory(struct evri_text *text, struct evr_region *region)
 		    printable(object.name, name), object.bytes >> 10, object.offset >> 10,
 		    entry_state(object.state));
 		if (object.state == EVRI_ENTRY_READY && object.kind == EVRI_OBJECT_RING &&
-		    evri_ring_mpmc_bind(object.address, object.bytes, 0, &ring) == 0)
+		    evri_ring_bind(object.address, object.bytes, 0, &ring) == 0)
 			tell_ring(text, "; blocks", &ring);
 		evri_say(text, ", by participant %u\n", object.owner);
 	}

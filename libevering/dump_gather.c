@@ -84,7 +84,7 @@ static int gather_participants(struct evri_dump *dump)
 
 /* ---- rings ---- */
 
-static void note_blocks(struct evri_dump *dump, const struct evr_ring_mpmc *ring)
+static void note_blocks(struct evri_dump *dump, const struct evr_ring *ring)
 {
 	for (uint64_t i = 0; i <= ring->mask; i++) {
 		uint64_t word = evr_load_relaxed_u64(&ring->slots[i]);
@@ -98,7 +98,7 @@ static void note_blocks(struct evri_dump *dump, const struct evr_ring_mpmc *ring
 	}
 }
 
-uint64_t evri_dump_ring_fill(const struct evr_ring_mpmc *ring, bool *ret_closed)
+uint64_t evri_dump_ring_fill(const struct evr_ring *ring, bool *ret_closed)
 {
 	uint64_t count = 0;
 
@@ -119,7 +119,7 @@ uint64_t evri_dump_ring_fill(const struct evr_ring_mpmc *ring, bool *ret_closed)
 static void gather_uring(struct evri_dump *dump, const struct evri_object *object,
 			 struct evri_dump_uring *ret)
 {
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->name, object->name, sizeof(ret->name));
@@ -141,7 +141,7 @@ static int gather_rings(struct evri_dump *dump)
 {
 	struct evri_directory_cursor cursor = {0};
 	struct evri_object object;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	dump->urings = calloc(dump->region->directory_count, sizeof(*dump->urings));
 	if (!dump->urings)
@@ -152,7 +152,7 @@ static int gather_rings(struct evri_dump *dump)
 		if (object.kind == EVRI_OBJECT_URING)
 			gather_uring(dump, &object, &dump->urings[dump->urings_count++]);
 		else if (object.kind == EVRI_OBJECT_RING &&
-			 evri_ring_mpmc_bind(object.address, object.bytes, 0, &ring) == 0)
+			 evri_ring_bind(object.address, object.bytes, 0, &ring) == 0)
 			note_blocks(dump, &ring);
 	}
 	return 0;

@@ -79,7 +79,7 @@ int evri_dump_gather(struct evr_region *region, struct evri_dump *ret);
 void evri_dump_free(struct evri_dump *dump);
 
 /* How many blocks lie in a ring, and whether it is closed. */
-uint64_t evri_dump_ring_fill(const struct evr_ring_mpmc *ring, bool *ret_closed);
+uint64_t evri_dump_ring_fill(const struct evr_ring *ring, bool *ret_closed);
 
 /* NULL: nobody has this number now. */
 const struct evri_dump_participant *evri_dump_find(const struct evri_dump *dump,

@@ -31,10 +31,10 @@ uint64_t evri_uring_lay_out(uint32_t submission_order, uint32_t completion_order
 	ret->homes_count = homes_count;
 	ret->submission_offset = sizeof(struct evr_uring_shared);
 	ret->homes_offset = round_up_line(ret->submission_offset +
-					  evri_ring_mpmc_bytes(submission_order));
+					  evri_ring_bytes(submission_order));
 	ret->home_stride_bytes =
-		sizeof(struct evr_home_shared) + evri_ring_mpmc_bytes(completion_order) +
-		evri_ring_mpmc_bytes(returns_order(completion_order));
+		sizeof(struct evr_home_shared) + evri_ring_bytes(completion_order) +
+		evri_ring_bytes(returns_order(completion_order));
 	ret->bytes = ret->homes_offset + homes_count * ret->home_stride_bytes;
 	return ret->bytes;
 }
@@ -54,31 +54,31 @@ struct evr_home_shared *evri_home_at(const struct evri_uring *uring, uint32_t sl
 	return at(uring, home_offset(uring, slot));
 }
 
-int evri_uring_submissions(const struct evri_uring *uring, struct evr_ring_mpmc *ret)
+int evri_uring_submissions(const struct evri_uring *uring, struct evr_ring *ret)
 {
-	return evri_ring_mpmc_bind(at(uring, uring->submission_offset),
+	return evri_ring_bind(at(uring, uring->submission_offset),
 				   uring->homes_offset - uring->submission_offset,
 				   uring->submission_order, ret);
 }
 
 int evri_home_ring(const struct evri_uring *uring, uint32_t slot,
-		   enum evri_home_ring which, struct evr_ring_mpmc *ret)
+		   enum evri_home_ring which, struct evr_ring *ret)
 {
 	uint64_t offset = home_offset(uring, slot) + sizeof(struct evr_home_shared);
 	uint32_t order = uring->completion_order;
 
 	if (which == EVRI_HOME_RETURNS) {
-		offset += evri_ring_mpmc_bytes(order);
+		offset += evri_ring_bytes(order);
 		order = returns_order(order);
 	}
-	return evri_ring_mpmc_bind(at(uring, offset), evri_ring_mpmc_bytes(order), order,
+	return evri_ring_bind(at(uring, offset), evri_ring_bytes(order), order,
 				   ret);
 }
 
 void evri_uring_init(const struct evri_uring *uring)
 {
 	struct evr_uring_shared *shared = uring->shared;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	shared->magic = EVR_URING_MAGIC;
 	shared->request_bytes = uring->request_bytes;
@@ -90,22 +90,22 @@ void evri_uring_init(const struct evri_uring *uring)
 	shared->homes_offset = uring->homes_offset;
 	shared->home_stride_bytes = uring->home_stride_bytes;
 	evr_doorbell_init(&shared->bell);
-	evri_ring_mpmc_init(at(uring, uring->submission_offset), uring->submission_order);
+	evri_ring_init(at(uring, uring->submission_offset), uring->submission_order);
 
 	for (uint32_t slot = 0; slot < uring->homes_count; slot++) {
 		struct evr_home_shared *home = evri_home_at(uring, slot);
-		struct evr_ring_mpmc_shared *completions = (void *)(home + 1);
-		struct evr_ring_mpmc_shared *returns = at(
+		struct evr_ring_shared *completions = (void *)(home + 1);
+		struct evr_ring_shared *returns = at(
 			uring, home_offset(uring, slot) + sizeof(*home) +
-				       evri_ring_mpmc_bytes(uring->completion_order));
+				       evri_ring_bytes(uring->completion_order));
 
 		evr_doorbell_init(&home->bell);
-		evri_ring_mpmc_init(completions, uring->completion_order);
-		evri_ring_mpmc_init(returns, returns_order(uring->completion_order));
+		evri_ring_init(completions, uring->completion_order);
+		evri_ring_init(returns, returns_order(uring->completion_order));
 		if (evri_home_ring(uring, slot, EVRI_HOME_COMPLETIONS, &ring) == 0)
-			(void)evri_ring_mpmc_close_guarded(&ring, NULL, 0);
+			(void)evri_ring_close_guarded(&ring, NULL, 0);
 		if (evri_home_ring(uring, slot, EVRI_HOME_RETURNS, &ring) == 0)
-			(void)evri_ring_mpmc_close_guarded(&ring, NULL, 0);
+			(void)evri_ring_close_guarded(&ring, NULL, 0);
 		evr_store_relaxed_u64(&home->word, evri_home_word(EVR_HOME_FREE, 0, 0));
 	}
 }
@@ -184,7 +184,7 @@ int evri_home_open(const struct evri_uring *uring, uint32_t number, uint64_t *re
 {
 	for (uint32_t slot = 0; slot < uring->homes_count; slot++) {
 		struct evr_home_shared *home = evri_home_at(uring, slot);
-		struct evr_ring_mpmc ring;
+		struct evr_ring ring;
 		/* SYNC home/word (acquire), pairs with evri_home_release(): both rings
 		 * are closed and drained for whoever sees FREE. */
 		uint64_t word = evr_load_acquire_u64(&home->word);
@@ -200,11 +200,11 @@ int evri_home_open(const struct evri_uring *uring, uint32_t number, uint64_t *re
 			continue;
 		error = evri_home_ring(uring, slot, EVRI_HOME_RETURNS, &ring);
 		if (error == 0)
-			error = evri_ring_mpmc_reopen(&ring);
+			error = evri_ring_reopen(&ring);
 		if (error == 0)
 			error = evri_home_ring(uring, slot, EVRI_HOME_COMPLETIONS, &ring);
 		if (error == 0)
-			error = evri_ring_mpmc_reopen(&ring);
+			error = evri_ring_reopen(&ring);
 		if (error < 0)
 			return evri_fail(-EUCLEAN, "the rings of home %u are not closed",
 					 slot);
@@ -250,11 +250,11 @@ static int post(const struct evri_uring *uring, uint32_t slot, uint64_t wire)
 	int error = -EAGAIN;
 
 	for (int i = 0; i < 2 && error == -EAGAIN; i++) {
-		struct evr_ring_mpmc ring;
+		struct evr_ring ring;
 
 		error = evri_home_ring(uring, slot, order[i], &ring);
 		if (error == 0)
-			error = evri_ring_mpmc_push(&ring, wire);
+			error = evri_ring_push(&ring, wire);
 	}
 	return error;
 }
@@ -309,7 +309,7 @@ void evri_block_dispose(struct evr_agent *agent, const struct evri_uring *urings
 /* Closes one ring of the home and empties it. -ECANCELED: no longer that session's. */
 static int close_and_drain(struct evr_agent *agent, const struct evri_uring *urings,
 			   uint32_t urings_count, const struct evr_atomic_u64 *guard,
-			   uint64_t expected, struct evr_ring_mpmc *ring,
+			   uint64_t expected, struct evr_ring *ring,
 			   struct evr_recovery_stats *stats)
 {
 	uint32_t dead = (uint32_t)expected;
@@ -323,12 +323,12 @@ static int close_and_drain(struct evr_agent *agent, const struct evri_uring *uri
 		int error;
 
 		if (!closed) {
-			error = evri_ring_mpmc_close_guarded(ring, guard, expected);
+			error = evri_ring_close_guarded(ring, guard, expected);
 			if (error < 0 && error != -EAGAIN)
 				return error;
 			closed = error == 0;
 		}
-		error = evri_ring_mpmc_pop(ring, agent, false, guard, expected, &index,
+		error = evri_ring_pop(ring, agent, false, guard, expected, &index,
 					   &word);
 		if (error == -EPIPE)
 			return 0;
@@ -346,7 +346,7 @@ int evri_home_release(struct evr_agent *agent, const struct evri_uring *urings,
 		      uint32_t slot, uint64_t expected, struct evr_recovery_stats *stats)
 {
 	struct evr_home_shared *home = evri_home_at(uring, slot);
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	int error = evri_home_ring(uring, slot, EVRI_HOME_COMPLETIONS, &ring);
 
 	if (error == 0)
@@ -360,8 +360,8 @@ int evri_home_release(struct evr_agent *agent, const struct evri_uring *urings,
 	if (error < 0)
 		return error == -ECANCELED ? 0 : error;
 
-	/* SYNC home/guard (release), pairs with the guard's load in evri_ring_mpmc_pop()
-	 * and evri_ring_mpmc_close_guarded(). SYNC home/word (release), pairs with
+	/* SYNC home/guard (release), pairs with the guard's load in evri_ring_pop()
+	 * and evri_ring_close_guarded(). SYNC home/word (release), pairs with
 	 * evri_home_open(): the next submitter sees rings closed and drained. */
 	evr_cas_acq_rel_u64(
 		&home->word, &expected,

@@ -39,9 +39,9 @@ void evri_uring_init(const struct evri_uring *uring);
 int evri_uring_bind(const struct evri_object *object, struct evri_uring *ret);
 
 struct evr_home_shared *evri_home_at(const struct evri_uring *uring, uint32_t slot);
-int evri_uring_submissions(const struct evri_uring *uring, struct evr_ring_mpmc *ret);
+int evri_uring_submissions(const struct evri_uring *uring, struct evr_ring *ret);
 int evri_home_ring(const struct evri_uring *uring, uint32_t slot,
-		   enum evri_home_ring which, struct evr_ring_mpmc *ret);
+		   enum evri_home_ring which, struct evr_ring *ret);
 
 /*
  * Takes a FREE home for @number and opens its rings; returns the slot. -EMFILE: none.

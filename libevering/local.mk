@@ -44,7 +44,7 @@ libevering_core_la_SOURCES = \
 	libevering/pool_view.c \
 	libevering/pool_retire.c \
 	libevering/magazine.c \
-	libevering/ring_mpmc.c \
+	libevering/ring.c \
 	libevering/home.c \
 	libevering/recovery.c \
 	libevering/uring.c \
@@ -106,7 +106,7 @@ everinginclude_HEADERS = \
 	include/evering/region.h \
 	include/evering/report.h \
 	include/evering/ring.h \
-	include/evering/ring_mpmc.h \
+	include/evering/ring_slot.h \
 	include/evering/token.h \
 	include/evering/uring.h \
 	include/evering/version.h

@@ -80,7 +80,7 @@ static bool evri_recovery_agent_intends(const struct evr_agent_shared *agent,
 					uint64_t intent)
 {
 	for (int i = 0; i < EVR_AGENT_INTENTS; i++)
-		/* SYNC recovery/intent (acquire), pairs with evri_ring_mpmc_pop().
+		/* SYNC recovery/intent (acquire), pairs with evri_ring_pop().
 		 * Relaxed: the mark before this intent could be missed, and its block
 		 * claimed from its owner. */
 		if (evr_load_acquire_u64(&agent->intent[i]) == intent)
@@ -270,10 +270,10 @@ static int release_homes(struct pass *pass)
 	return 0;
 }
 
-static void snapshot_ring(struct pass *pass, const struct evr_ring_mpmc *ring)
+static void snapshot_ring(struct pass *pass, const struct evr_ring *ring)
 {
 	for (uint64_t i = 0; i <= ring->mask; i++) {
-		/* SYNC ring/slot (acquire), pairs with evri_ring_mpmc_pop(): whoever sees
+		/* SYNC ring/slot (acquire), pairs with evri_ring_pop(): whoever sees
 		 * a slot emptied sees the intent of who did it. */
 		uint64_t word = evr_load_acquire_u64(&ring->slots[i]);
 		uint64_t wire = word & EVR_TOKEN_WIRE_MASK;
@@ -291,14 +291,14 @@ static int snapshot_all(struct pass *pass)
 {
 	struct evri_directory_cursor cursor = { 0 };
 	struct evri_object object;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	int error = 0;
 
 	memset(pass->in_ring, 0, pass->blocks_max * sizeof(*pass->in_ring));
 	while (evri_directory_next(pass->region, &cursor, &object)) {
 		if (object.state != EVRI_ENTRY_READY || object.kind != EVRI_OBJECT_RING)
 			continue;
-		error = evri_ring_mpmc_bind(object.address, object.bytes, 0, &ring);
+		error = evri_ring_bind(object.address, object.bytes, 0, &ring);
 		if (error < 0)
 			return evri_fail(error,
 					 "the header of ring \"%s\" contradicts itself",

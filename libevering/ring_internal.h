@@ -4,25 +4,25 @@
 
 /* ring_internal.h - what rings offer to the rooms above them, beyond push and pop. */
 
-#include <evering/ring_mpmc.h>
+#include <evering/ring.h>
 
 /* Makes an open, empty ring of zeroed memory. */
-void evri_ring_mpmc_init(struct evr_ring_mpmc_shared *shared, uint32_t order);
+void evri_ring_init(struct evr_ring_shared *shared, uint32_t order);
 
 /* A handle on the ring at @shared, of which @bytes lie in its object. @order: what the
  * ring must say, or 0 for whatever it says. -EUCLEAN: it is none, or does not fit. */
-int evri_ring_mpmc_bind(struct evr_ring_mpmc_shared *shared, uint64_t bytes,
-			uint32_t order, struct evr_ring_mpmc *ret);
+int evri_ring_bind(struct evr_ring_shared *shared, uint64_t bytes,
+			uint32_t order, struct evr_ring *ret);
 
-/* As evr_ring_mpmc_close(), as long as @guard says @expected; -ECANCELED: it does not. */
-int evri_ring_mpmc_close_guarded(struct evr_ring_mpmc *ring,
+/* As evr_ring_close(), as long as @guard says @expected; -ECANCELED: it does not. */
+int evri_ring_close_guarded(struct evr_ring *ring,
 				 const struct evr_atomic_u64 *guard, uint64_t expected);
 
 /* Opens a ring that is closed and drained, where it stands: laps go on counting.
  * -EAGAIN: it is not. */
-int evri_ring_mpmc_reopen(struct evr_ring_mpmc *ring);
+int evri_ring_reopen(struct evr_ring *ring);
 
 /* A glance: is there nothing to pop at this moment? */
-bool evri_ring_mpmc_seems_empty(const struct evr_ring_mpmc *ring);
+bool evri_ring_seems_empty(const struct evr_ring *ring);
 
 #endif

@@ -147,12 +147,12 @@ struct evr_uring *evr_uring_close(struct evr_uring *uring)
 int evr_uring_shutdown(struct evr_uring *uring)
 {
 	/* A handle of its own: the view is shared by threads. */
-	struct evr_ring_mpmc ring = uring->submissions;
+	struct evr_ring ring = uring->submissions;
 	int error;
 
 	if (uring->pool->region->read_only)
 		return -EROFS;
-	error = evr_ring_mpmc_close(&ring);
+	error = evr_ring_close(&ring);
 	if (error < 0)
 		return error;
 	evr_doorbell_ring_all(&uring->layout.shared->bell);

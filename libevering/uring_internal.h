@@ -11,7 +11,7 @@
 struct evr_uring {
 	struct evr_pool *pool;
 	struct evri_uring layout;
-	struct evr_ring_mpmc submissions; /* to be copied: a handle is one thread's */
+	struct evr_ring submissions; /* to be copied: a handle is one thread's */
 };
 
 #endif

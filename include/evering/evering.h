@@ -13,7 +13,7 @@
  *	submitter  sends requests, reaps completions        channel.h
  *	completer  receives requests, completes them        channel.h
  *	recovery   what the dead held comes back            recovery.h
- *	ring       a bare queue of blocks                   ring_mpmc.h
+ *	ring       a bare queue of blocks                   ring.h
  *
  * One process makes region, pool and uring, and hands the region's descriptor over:
  *
@@ -63,8 +63,8 @@
 #include <evering/recovery.h>
 #include <evering/region.h>
 #include <evering/report.h>
+#include <evering/ring_slot.h>
 #include <evering/ring.h>
-#include <evering/ring_mpmc.h>
 #include <evering/token.h>
 #include <evering/uring.h>
 #include <evering/version.h>

@@ -20,7 +20,7 @@
  */
 
 #include <evering/doorbell.h>
-#include <evering/ring_mpmc.h>
+#include <evering/ring.h>
 
 enum evr_home_state {
 	EVR_HOME_FREE = 1,

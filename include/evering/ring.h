@@ -3,67 +3,490 @@
 #define EVERING_RING_H
 
 /**
- * ring.h - what all rings have in common: the slot word.
+ * ring.h - a bounded queue of blocks, for any number of pushers and poppers in any
+ * number of processes. First in, first out over all of them.
  *
- * A position is 64 bits and never wraps; with 2^order slots, position p is slot
- * p mod 2^order in lap p >> order. A slot is one 64-bit word that says what it holds
- * *and* which lap it is in:
+ * A push is one compare-and-swap EMPTY(L) -> FULL(L, token) on the slot at the tail, a
+ * pop is one FULL(L, token) -> EMPTY(L + 1) on the slot at the head. The positions of
+ * tail and head are written nowhere: `tail_hint` and `head_hint` say where they were a
+ * moment ago, and each handle remembers where it was itself. From a position that is not
+ * ahead of the true one the slots themselves lead to it, because filled positions are
+ * contiguous. So a push or pop that fails was overtaken by one that succeeded: whoever is
+ * stopped or killed, at any instruction, holds up nobody.
  *
- *	EMPTY(L)     {L mod 2^15 : 15 | 0 : 1 | L >> 15 : 48}
- *	FULL(L, t)   {L mod 2^15 : 15 | 1 : 1 | token t : 48}
- *	CLOSED(L)    FULL(L, all ones): nothing gets past it
+ * What a popper had in its registers when it died is known from its *intent*, the token
+ * written to its agent's record before the compare-and-swap and cleared after the block's
+ * word was marked. docs/RECOVERY.md has the argument; tests/crash runs it.
  *
- * So a slot runs EMPTY(1) FULL(1) EMPTY(2) FULL(2) ..., each step one atomic change with
- * nothing in between: there is no half-done push or pop that somebody would have to wait
- * for, help or undo. Laps start at 1, so zeroed memory is not a ring. An EMPTY word
- * carries its whole lap, so a producer's compare-and-swap cannot mistake one lap for
- * another however long it was stopped.
+ * Design: slot-embedded laps after Tsigas and Zhang, "A simple, fast and scalable
+ * non-blocking concurrent FIFO queue" (SPAA 2001), with the shared indices demoted to
+ * hints and with detectable takes.
  */
 
-#include <evering/base.h>
-#include <evering/token.h>
+#include <evering/pool.h>
+#include <evering/ring_slot.h>
 
-#define EVR_RING_ORDER_MIN 1
-#define EVR_RING_ORDER_MAX 24
-#define EVR_RING_FIRST_LAP 1
+#define EVR_RING_MAGIC UINT64_C(0x314d4d5052727645) /* "EvrRPMM1" as bytes */
 
-#define EVR_SLOT_LAP_BITS 15
-#define EVR_SLOT_CLOSED EVR_TOKEN_WIRE_MASK
+/** The header of a ring; its slots follow. Three lines that are written by different
+ * sides: constants, tail, head. */
+struct EVR_CACHE_ALIGNED evr_ring_shared {
+	uint64_t magic;
+	uint32_t order; /* log2 of the number of slots */
+	uint32_t reserved32;
+	uint64_t reserved[6];
+	EVR_CACHE_ALIGNED struct evr_atomic_u64 tail_hint;
+	EVR_CACHE_ALIGNED struct evr_atomic_u64 head_hint;
+};
 
-/* The top 16 bits of a slot, {lap, full}, as one number that grows by one a step. */
-EVRI_INLINE uint16_t evri_slot_step(uint64_t word)
+EVR_STATIC_ASSERT(offsetof(struct evr_ring_shared, magic) == 0, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_ring_shared, order) == 8, "shared layout");
+EVR_STATIC_ASSERT(offsetof(struct evr_ring_shared, tail_hint) == 64,
+		  "producers' line");
+EVR_STATIC_ASSERT(offsetof(struct evr_ring_shared, head_hint) == 128,
+		  "consumers' line");
+EVR_STATIC_ASSERT(sizeof(struct evr_ring_shared) == 192, "shared layout");
+
+/** Bytes of a ring of 2^order slots, header included. */
+EVRI_INLINE uint64_t evri_ring_bytes(uint32_t order)
 {
-	return (uint16_t)(word >> EVR_TOKEN_WIRE_BITS);
+	uint64_t slots = (UINT64_C(8) << order) + EVR_CACHE_LINE_BYTES - 1;
+
+	return sizeof(struct evr_ring_shared) +
+	       (slots & ~(uint64_t)(EVR_CACHE_LINE_BYTES - 1));
 }
 
-EVRI_INLINE uint64_t evri_slot_empty(uint64_t lap)
+/**
+ * struct evr_ring - one thread's end of a ring. Treat as opaque; it is laid open for
+ * the inline functions. A plain value: closing it is forgetting it.
+ */
+struct evr_ring {
+	struct evr_ring_shared *shared;
+	struct evr_atomic_u64 *slots;
+	uint64_t mask; /* slots - 1 */
+	uint64_t tail; /* not ahead of the true tail */
+	uint64_t head; /* not ahead of the true head */
+	uint32_t order;
+	uint32_t reserved32;
+	uint64_t reserved;
+};
+
+/* A hint is refreshed whenever a handle's position crosses a multiple of this. */
+#define EVRI_RING_HINT_EVERY 16
+
+/* A walk never takes more steps than this, whatever the slots say. */
+EVRI_INLINE uint64_t evri_ring_walk_max(const struct evr_ring *ring)
 {
-	return (lap << (EVR_TOKEN_WIRE_BITS + 1)) | (lap >> EVR_SLOT_LAP_BITS);
+	return 4 * (ring->mask + 1) + 4096;
 }
 
-EVRI_INLINE uint64_t evri_slot_full(uint64_t lap, uint64_t wire)
+/* Where to go on from when the hint is too far away to be believed: a position not ahead
+ * of the true one, read off the slots. In the library: it scans. */
+EVR_BEGIN_DECLS
+EVR_API uint64_t evri_ring_locate(const struct evr_ring *ring, uint64_t hint,
+				       int ahead, uint64_t local);
+EVR_END_DECLS
+
+/* Where the true position may be by now: the hint, if it is ahead of @local and the slot
+ * before it agrees that it was passed (@ahead steps beyond EMPTY). A slot that is full
+ * shows 15 bits of its lap, so a hint is believed at a distance where that suffices; who
+ * comes from further away, or meets a poisoned hint, asks the slots. */
+EVRI_INLINE uint64_t evri_ring_hint(const struct evr_ring *ring,
+					 const struct evr_atomic_u64 *hint, int ahead,
+					 uint64_t local)
 {
-	return (lap << (EVR_TOKEN_WIRE_BITS + 1)) | (UINT64_C(1) << EVR_TOKEN_WIRE_BITS) |
-	       wire;
+	/* SYNC ring/hint (acquire), pairs with evri_ring_raise_hint(). Relaxed: a
+	 * thread could be told "empty" about a ring that it has just pushed to. */
+	uint64_t position = evr_load_acquire_u64(hint);
+
+	if (EVR_LIKELY(position <= local))
+		return local;
+	if (EVR_UNLIKELY(position - local >
+			 4 * (ring->mask + 1) + 4 * EVRI_RING_HINT_EVERY))
+		return evri_ring_locate(ring, position, ahead, local);
+
+	uint64_t before = position - 1;
+	uint64_t word = evr_load_relaxed_u64(&ring->slots[before & ring->mask]);
+	if (EVR_UNLIKELY(evri_slot_ahead(word, before >> ring->order) < ahead))
+		return local;
+	return position;
 }
 
-/* The whole lap of an EMPTY word. */
-EVRI_INLINE uint64_t evri_slot_empty_lap(uint64_t word)
+/* Only ever forwards: one that was stopped for an hour must not put it back. */
+EVRI_INLINE void evri_ring_raise_hint(struct evr_atomic_u64 *hint, uint64_t position)
 {
-	return (word & EVR_TOKEN_WIRE_MASK) << EVR_SLOT_LAP_BITS |
-	       word >> (EVR_TOKEN_WIRE_BITS + 1);
+	uint64_t seen = evr_load_relaxed_u64(hint);
+
+	/* A hint that others keep raising need not be raised by us. SYNC ring/hint
+	 * (release), pairs with evri_ring_hint(): the slots up to @position are seen
+	 * as passed by whoever sees the hint. */
+	for (int tries = 0; tries < EVRI_RING_HINT_EVERY && seen < position; tries++)
+		if (evr_cas_release_u64(hint, &seen, position))
+			break;
 }
 
-EVRI_INLINE bool evri_slot_is_full(uint64_t word)
+/*
+ * Puts @wire (48 bits) at the tail.
+ * 0; -EAGAIN: full; -EPIPE: closed; -EUCLEAN: the slots contradict themselves.
+ */
+EVRI_INLINE int evri_ring_push(struct evr_ring *ring, uint64_t wire)
 {
-	return word >> EVR_TOKEN_WIRE_BITS & 1;
+	struct evr_atomic_u64 *hint = &ring->shared->tail_hint;
+	/* Most likely this one. Read first and swapped then, it would travel twice. */
+	evri_prefetch_write(&ring->slots[ring->tail & ring->mask]);
+	uint64_t tail = evri_ring_hint(ring, hint, 1, ring->tail);
+	uint64_t steps_left = evri_ring_walk_max(ring);
+	bool odd = false;
+	uint64_t newer;
+
+	for (;;) {
+		uint64_t lap = tail >> ring->order;
+		struct evr_atomic_u64 *slot = &ring->slots[tail & ring->mask];
+		/* SYNC ring/slot (acquire), pairs with the take in
+		 * evri_ring_pop(). Relaxed would let a recoverer see this push and
+		 * not the intent of the pop that made room for it. */
+		uint64_t word = evr_load_acquire_u64(slot);
+judge:;
+		int ahead = evri_slot_ahead(word, lap);
+
+		if (EVR_LIKELY(ahead == 0)) {
+			if (EVR_UNLIKELY(word != evri_slot_empty(lap))) {
+				/* Right in 15 bits of the lap, wrong in the whole. */
+				newer = evri_ring_hint(ring, hint, 1, tail);
+				if ((newer == tail && odd) || --steps_left == 0)
+					return -EUCLEAN;
+				odd = newer == tail;
+				tail = newer;
+				continue;
+			}
+			/* SYNC ring/slot (release), pairs with the load in
+			 * evri_ring_pop(): the block's content is seen by whoever
+			 * takes it. */
+			if (EVR_LIKELY(evr_cas_acq_rel_u64(slot, &word,
+							   evri_slot_full(lap, wire))))
+				break;
+			goto judge; /* overtaken: the word that did it is in our hand */
+		}
+		if (ahead > 0) {
+			if (ahead == 1 &&
+			    EVR_UNLIKELY(word == evri_slot_full(lap, EVR_SLOT_CLOSED))) {
+				ring->tail = tail;
+				return -EPIPE;
+			}
+			tail++;
+			if (EVR_UNLIKELY(--steps_left == 0))
+				break;
+			if ((steps_left & 31) == 0)
+				tail = evri_ring_hint(ring, hint, 1, tail);
+			continue;
+		}
+		/* One lap behind: full, unless the tail has moved on meanwhile. */
+		newer = evri_ring_hint(ring, hint, 1, tail);
+		if (newer != tail) {
+			tail = newer;
+			if (EVR_UNLIKELY(--steps_left == 0))
+				break;
+			continue;
+		}
+		ring->tail = tail;
+		return ahead == -1 ? -EAGAIN : -EUCLEAN;
+	}
+	if (EVR_UNLIKELY(steps_left == 0)) {
+		ring->tail = tail;
+		return -EAGAIN;
+	}
+	ring->tail = ++tail;
+	if (tail % EVRI_RING_HINT_EVERY == 0)
+		evri_ring_raise_hint(hint, tail);
+	return 0;
 }
 
-/* How many steps the slot is ahead of EMPTY(lap); negative: behind. Exact while both are
- * within 2^14 laps of each other, which the hints see to. */
-EVRI_INLINE int evri_slot_ahead(uint64_t word, uint64_t lap)
+/* Writes the taker's mark into a block that came out of a ring. From here on the block is
+ * the agent's. @owned: it becomes OWNED; else a request or response stays one. */
+EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire, bool owned,
+			       uint32_t *ret_index, uint64_t *ret_word)
 {
-	return (int16_t)(uint16_t)(evri_slot_step(word) - (uint16_t)(lap << 1));
+	uint32_t index = (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS);
+	struct evr_block_shared *block = evri_block_at(agent, index);
+
+	if (EVR_UNLIKELY(!block))
+		return -EUCLEAN;
+
+	uint64_t word = evr_load_relaxed_u64(&block->word);
+	uint32_t state = evr_block_word_state(word);
+	if (EVR_UNLIKELY((evr_block_word_generation(word) & EVR_TOKEN_GENERATION_MASK) !=
+				 (wire & EVR_TOKEN_GENERATION_MASK) ||
+			 state < EVR_BLOCK_OWNED || state > EVR_BLOCK_RESP))
+		return -EUCLEAN;
+
+	word = evr_block_word_next(word, owned ? (uint32_t)EVR_BLOCK_OWNED : state,
+				   agent->number);
+	/* SYNC block/mark (release), pairs with evri_recovery_claim()'s load: a recoverer
+	 * that sees the intent gone sees the mark. The intent's clearing is a release
+	 * store too and would do; this one also carries what batches will need. */
+	evr_store_release_u64(&block->word, word);
+	*ret_index = index;
+	*ret_word = word;
+	return 0;
 }
 
+#define EVRI_RING_LINE_SLOTS (EVR_CACHE_LINE_BYTES / 8)
+
+/* The slots behind @slot came in the same cache line: start fetching their blocks now,
+ * all at once, instead of one at each pop. (A ring of less than a line has zeros behind
+ * it, which are a FULL of no lap.) */
+EVRI_INLINE void evri_ring_look_ahead(const struct evr_agent *agent,
+					   const struct evr_atomic_u64 *slot,
+					   uint64_t lap)
+{
+	for (uint32_t i = 1; i < EVRI_RING_LINE_SLOTS; i++) {
+		uint64_t word = evr_load_relaxed_u64(slot + i);
+		const struct evr_block_shared *block;
+
+		if (evri_slot_ahead(word, lap) != 1)
+			break;
+		block = evri_block_at(agent, (uint32_t)((word & EVR_TOKEN_WIRE_MASK) >>
+							EVR_TOKEN_GENERATION_BITS));
+		if (EVR_UNLIKELY(!block))
+			break;
+		evri_prefetch_write(block);
+		evri_prefetch_read(block + 1);
+	}
+}
+
+/*
+ * Takes the token at the head and marks its block.
+ *
+ * @guard: NULL, or a word that must still say @expected between reading the slot and
+ * taking it: recoverers drain a dead one's ring only while it is the dead one's.
+ *
+ * 0; -EAGAIN: empty; -EPIPE: closed and drained; -ECANCELED: the guard changed; -EUCLEAN:
+ * the slots contradict themselves, or what was taken names no block in flight (it is gone
+ * from the ring then).
+ */
+EVRI_INLINE int evri_ring_pop(struct evr_ring *ring, struct evr_agent *agent,
+				   bool owned, const struct evr_atomic_u64 *guard,
+				   uint64_t expected, uint32_t *ret_index,
+				   uint64_t *ret_word)
+{
+	struct evr_atomic_u64 *hint = &ring->shared->head_hint;
+	struct evr_atomic_u64 *intent = &agent->shared->intent[0];
+	uint64_t head = evri_ring_hint(ring, hint, 2, ring->head);
+	uint64_t steps_left = evri_ring_walk_max(ring);
+	bool intent_set = false;
+	uint64_t wire = 0;
+	int error;
+
+	for (;;) {
+		uint64_t lap = head >> ring->order;
+		struct evr_atomic_u64 *slot = &ring->slots[head & ring->mask];
+		/* SYNC ring/slot (acquire), pairs with the publishing compare-and-swap in
+		 * evri_ring_push(). Relaxed: the block's old content is read. */
+		uint64_t word = evr_load_acquire_u64(slot);
+judge:;
+		int ahead = evri_slot_ahead(word, lap) - 1;
+		uint64_t newer;
+
+		if (EVR_LIKELY(ahead == 0)) {
+			wire = word & EVR_TOKEN_WIRE_MASK;
+			/* The slot shows 15 bits of its lap. One who was stopped here
+			 * for 2^15 laps sees, by this second look, that the head has
+			 * moved. */
+			newer = evri_ring_hint(ring, hint, 2, head);
+			if (EVR_UNLIKELY(newer != head)) {
+				head = newer;
+				if (EVR_UNLIKELY(--steps_left == 0)) {
+					error = -EAGAIN;
+					break;
+				}
+				continue;
+			}
+			if (EVR_UNLIKELY(wire == EVR_SLOT_CLOSED)) {
+				error = -EPIPE;
+				break;
+			}
+			/* SYNC home/guard (acquire), pairs with the slot's release to
+			 * another holder in evri_home_release(). */
+			if (guard &&
+			    EVR_UNLIKELY(evr_load_acquire_u64(guard) != expected)) {
+				error = -ECANCELED;
+				break;
+			}
+			/* SYNC recovery/intent (release), pairs with
+			 * evri_recovery_agent_intends(). Relaxed: this intent could be
+			 * seen before the mark of the block taken before it, and that
+			 * block would get two owners. */
+			evr_store_release_u64(intent, EVR_INTENT_SET | wire);
+			intent_set = true;
+
+			const struct evr_block_shared *block = evri_block_at(
+				agent, (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS));
+			if (EVR_LIKELY(block))
+				evri_prefetch_write(block);
+			if (head % EVRI_RING_LINE_SLOTS == 0)
+				evri_ring_look_ahead(agent, slot, lap);
+			/* SYNC ring/slot (release), pairs with the loads in
+			 * evri_ring_push() and in recovery's snapshot: whoever sees
+			 * the slot empty sees the intent. */
+			if (EVR_LIKELY(evr_cas_acq_rel_u64(slot, &word,
+							   evri_slot_empty(lap + 1)))) {
+				error = 0;
+				break;
+			}
+			goto judge;
+		}
+		if (ahead > 0) {
+			head++;
+			if (EVR_UNLIKELY(--steps_left == 0)) {
+				error = -EAGAIN;
+				break;
+			}
+			if ((steps_left & 31) == 0)
+				head = evri_ring_hint(ring, hint, 2, head);
+			continue;
+		}
+		newer = evri_ring_hint(ring, hint, 2, head);
+		if (newer != head && --steps_left) {
+			head = newer;
+			continue;
+		}
+		error = ahead == -1 ? -EAGAIN : -EUCLEAN;
+		break;
+	}
+
+	ring->head = head;
+	if (EVR_LIKELY(error == 0)) {
+		ring->head = ++head;
+		error = evri_ring_mark(agent, wire, owned, ret_index, ret_word);
+		if (head % EVRI_RING_HINT_EVERY == 0)
+			evri_ring_raise_hint(hint, head);
+	}
+	if (intent_set) {
+		/* SYNC recovery/intent (release), pairs with
+		 * evri_recovery_agent_intends(). Relaxed: the clearing could be seen
+		 * before the mark, and the block would get two owners. */
+		evr_store_release_u64(intent, 0);
+	}
+	return error;
+}
+
+EVR_BEGIN_DECLS
+
+/**
+ * evr_ring_create() - makes a ring in the region's directory.
+ * @region: an attached region.
+ * @name:   1 to EVR_NAME_BYTES - 1 characters, not in use by another object.
+ * @order:  log2 of its capacity, EVR_RING_ORDER_MIN to EVR_RING_ORDER_MAX.
+ * @ret:    this thread's end.
+ *
+ * Threads: any. Killed inside: the next creator takes over the place.
+ *
+ * Return: 0, -EINVAL, -EEXIST, -EBUSY while another process is making an object of this
+ * name, -ENOSPC when the range or the directory is full, -EROFS when the region is
+ * attached for reading.
+ */
+EVR_API int evr_ring_create(struct evr_region *region, const char *name,
+				 uint32_t order, struct evr_ring *ret) EVR_NODISCARD;
+
+/**
+ * evr_ring_create_in() - makes a ring in a range of the region.
+ * @region: an attached region.
+ * @range:  the range that the ring is to lie in, from evr_region_grow() for example;
+ *          evr_ring_create() takes the first, 0.
+ * @name:   1 to EVR_NAME_BYTES - 1 characters, not in use by another object.
+ * @order:  log2 of its capacity, EVR_RING_ORDER_MIN to EVR_RING_ORDER_MAX.
+ * @ret:    this thread's end.
+ *
+ * All else as evr_ring_create(); -EINVAL also when there is no such range.
+ */
+EVR_API int evr_ring_create_in(struct evr_region *region, uint32_t range,
+				    const char *name, uint32_t order,
+				    struct evr_ring *ret) EVR_NODISCARD;
+
+/**
+ * evr_ring_open() - an end of the ring of this name.
+ *
+ * Threads: each thread opens its own end; one caller at a time per end.
+ *
+ * Return: 0, -ENOENT, -EAGAIN while it is being made, -EPROTO when the name is another
+ * kind of object, -EUCLEAN when the ring's header contradicts itself, -EROFS when the
+ * region is attached for reading.
+ */
+EVR_API int evr_ring_open(struct evr_region *region, const char *name,
+			       struct evr_ring *ret) EVR_NODISCARD;
+
+/** evr_ring_capacity() - in blocks. Threads: any. */
+EVR_INLINE uint64_t evr_ring_capacity(const struct evr_ring *ring)
+{
+	return ring->mask + 1;
+}
+
+/**
+ * evr_ring_try_push() - appends a block.
+ * @ring:  the calling thread's end.
+ * @agent: the calling thread's.
+ * @token: of a block OWNED by this participant. Spent on success: the block is whoever's
+ *         pops it. (Until then its word still names the sender, so using the token again
+ *         is the one misuse that is not noticed.)
+ *
+ * Ordering: all that this thread wrote before is visible to whoever pops the block.
+ * Threads:  one caller at a time per end; any number of ends.
+ * Stopped inside: delays nobody. Killed inside: the block is in the ring, or comes back
+ * by recovery.
+ *
+ * Return: 0, -EAGAIN when the ring is full, -EPIPE when it is closed, -EUCLEAN when its
+ * slots contradict themselves, or the errors of evr_block_free(). On failure the block
+ * stays the caller's.
+ */
+EVR_INLINE int evr_ring_try_push(struct evr_ring *ring, struct evr_agent *agent,
+				      evr_token token)
+{
+	struct evr_block_shared *block;
+	uint64_t word;
+	int error = evri_block_mine(agent, token, &block, &word);
+
+	if (EVR_UNLIKELY(error < 0))
+		return error;
+	return evri_ring_push(ring, evr_token_wire(token));
+}
+
+/**
+ * evr_ring_try_pop() - takes the oldest block.
+ * @ring:  the calling thread's end.
+ * @agent: the calling thread's.
+ * @ret:   the block, OWNED by this participant.
+ *
+ * Ordering, threads: as evr_ring_try_push().
+ * Stopped inside: delays nobody. Killed inside: the block is in the ring, or comes back
+ * by recovery.
+ *
+ * Return: 0, -EAGAIN when the ring is empty, -EPIPE when it is closed and drained,
+ * -EUCLEAN when its slots contradict themselves or held something that is no block.
+ */
+EVR_INLINE int evr_ring_try_pop(struct evr_ring *ring, struct evr_agent *agent,
+				     struct evr_block *ret)
+{
+	uint32_t index;
+	uint64_t word;
+	int error = evri_ring_pop(ring, agent, true, NULL, 0, &index, &word);
+
+	if (EVR_UNLIKELY(error < 0))
+		return error;
+	evri_block_handle(agent, index, evri_block_at(agent, index), word, ret);
+	return 0;
+}
+
+/**
+ * evr_ring_close() - lets nothing more in.
+ *
+ * Pushes fail with -EPIPE from here on; pops drain what is there, then fail with -EPIPE.
+ * Closing a closed ring does nothing.
+ *
+ * Threads: any number of closers, each with its own end. Killed inside: open, or closed.
+ *
+ * Return: 0, -EAGAIN when the ring is full (pop one, try again), -EUCLEAN.
+ */
+EVR_API int evr_ring_close(struct evr_ring *ring) EVR_NODISCARD;
+
+EVR_END_DECLS
 #endif

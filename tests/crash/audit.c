@@ -45,7 +45,7 @@ static void drain(struct party *house)
 	} else {
 		struct evr_block block;
 
-		while (evr_ring_mpmc_try_pop(&house->ring, &house->agent, &block) == 0) {
+		while (evr_ring_try_pop(&house->ring, &house->agent, &block) == 0) {
 			message_verify(house, &block);
 			MUST(house, evr_block_free(&house->agent, block.token));
 		}
@@ -126,7 +126,7 @@ static enum closing closing_of(const struct board *board, bool closes)
 
 /* A ring at rest: no token in any slot; CLOSED once if it is closed, else nowhere. */
 static void check_ring(struct party *house, const char *name, uint32_t number,
-		       const struct evr_ring_mpmc_shared *ring, enum closing closing)
+		       const struct evr_ring_shared *ring, enum closing closing)
 {
 	const struct evr_atomic_u64 *slots = (const void *)(ring + 1);
 	uint32_t marks = 0;
@@ -174,7 +174,7 @@ static void check_uring(struct party *house)
 		at += sizeof(*home);
 		check_ring(house, "the completion ring of home", i, (void *)at,
 			   IS_CLOSED);
-		at += evri_ring_mpmc_bytes(uring->completion_order);
+		at += evri_ring_bytes(uring->completion_order);
 		check_ring(house, "the return ring of home", i, (void *)at, IS_CLOSED);
 	}
 }

@@ -73,7 +73,7 @@ struct party {
 	struct evr_region *region;
 	struct evr_pool *pool;
 	struct evr_agent agent;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_uring *uring;
 	struct evr_submitter *submitter;
 	struct evr_completer *completer;

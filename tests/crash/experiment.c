@@ -102,7 +102,7 @@ static void house_open(struct experiment *x)
 	house->board = x->board;
 	MUST(house, evr_region_create(&region, &house->region));
 	MUST(house, evr_pool_create(house->region, &pool, &house->pool));
-	MUST(house, evr_ring_mpmc_create(house->region, "ring", geometry->ring_order,
+	MUST(house, evr_ring_create(house->region, "ring", geometry->ring_order,
 					 &house->ring));
 	MUST(house, evr_uring_create(house->pool, &uring, &house->uring));
 	house->uring = evr_uring_close(house->uring);

@@ -95,7 +95,7 @@ void announce(uint32_t *word)
 void party_open_objects(struct party *party)
 {
 	MUST(party, evr_agent_open(party->pool, &party->agent));
-	MUST(party, evr_ring_mpmc_open(party->region, "ring", &party->ring));
+	MUST(party, evr_ring_open(party->region, "ring", &party->ring));
 	MUST(party, evr_uring_open(party->pool, "uring", 0, 0, &party->uring));
 	MUST(party,
 	     evr_completer_open(party->uring, &party->agent, NULL, &party->completer));
@@ -256,7 +256,7 @@ bool message_send(struct party *party)
 		return false;
 	message_write(party, &block);
 	if (nothing_now(party,
-			evr_ring_mpmc_try_push(&party->ring, &party->agent, block.token),
+			evr_ring_try_push(&party->ring, &party->agent, block.token),
 			"push")) {
 		MUST(party, evr_block_free(&party->agent, block.token));
 		return false;
@@ -290,7 +290,7 @@ bool message_take(struct party *party)
 {
 	struct evr_block block;
 
-	if (nothing_now(party, evr_ring_mpmc_try_pop(&party->ring, &party->agent, &block),
+	if (nothing_now(party, evr_ring_try_pop(&party->ring, &party->agent, &block),
 			"pop"))
 		return false;
 	message_verify(party, &block);

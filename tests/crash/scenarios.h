@@ -64,6 +64,6 @@ void receive_one(struct party *party);
 /* Takes a request out of the submission ring and stops before its mark. */
 void take_a_request(struct party *party);
 /* Takes the token at the head of a ring as a popper does, and stops before its mark. */
-void take_without_mark(struct party *party, struct evr_ring_mpmc *ring);
+void take_without_mark(struct party *party, struct evr_ring *ring);
 
 #endif

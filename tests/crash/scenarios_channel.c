@@ -118,7 +118,7 @@ static void leave_received(struct party *victim)
 
 void take_a_request(struct party *party)
 {
-	struct evr_ring_mpmc submissions;
+	struct evr_ring submissions;
 	struct evri_uring *urings;
 	uint32_t count;
 

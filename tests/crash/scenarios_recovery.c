@@ -126,7 +126,7 @@ const struct scenario scenario_recover_response =
 
 /* ---- taken out of a ring and not marked ---- */
 
-void take_without_mark(struct party *party, struct evr_ring_mpmc *ring)
+void take_without_mark(struct party *party, struct evr_ring *ring)
 {
 	for (uint64_t i = 0;; i++) {
 		uint64_t position = ring->head + i;

@@ -36,17 +36,17 @@ const struct scenario scenario_attach = {
 static void enter_attached(struct party *victim)
 {
 	struct evr_pool *pool;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_block block;
 
 	do_attach(victim);
 	MUST(victim, victim->result);
 	MUST(victim, evr_pool_open(victim->second_region, &pool));
 	MUST(victim, evr_agent_open(pool, &victim->second));
-	MUST(victim, evr_ring_mpmc_open(victim->second_region, "ring", &ring));
+	MUST(victim, evr_ring_open(victim->second_region, "ring", &ring));
 	MUST(victim, evr_block_alloc(&victim->second, 64, &block));
 	message_write(victim, &block);
-	MUST(victim, evr_ring_mpmc_try_push(&ring, &victim->second, block.token));
+	MUST(victim, evr_ring_try_push(&ring, &victim->second, block.token));
 	victim->next_message++;
 	victim->board->sent[VICTIM] = 1;
 	evr_agent_close(&victim->second);
@@ -73,9 +73,9 @@ const struct scenario scenario_detach = {
 
 static void do_create_ring(struct party *victim)
 {
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
-	victim->result = evr_ring_mpmc_create(victim->region, NAME, 2, &ring);
+	victim->result = evr_ring_create(victim->region, NAME, 2, &ring);
 }
 
 static void leave_created(struct party *victim)
@@ -87,13 +87,13 @@ static void leave_created(struct party *victim)
 /* Whoever stopped or died there: a name can be used, and is one object. */
 static void conclude_ring(struct party *house)
 {
-	struct evr_ring_mpmc ring, again;
-	int result = evr_ring_mpmc_create(house->region, NAME, 2, &ring);
+	struct evr_ring ring, again;
+	int result = evr_ring_create(house->region, NAME, 2, &ring);
 
 	if (result != -EEXIST)
 		MUST(house, result);
-	MUST(house, evr_ring_mpmc_open(house->region, NAME, &ring));
-	result = evr_ring_mpmc_create(house->region, NAME, 2, &again);
+	MUST(house, evr_ring_open(house->region, NAME, &ring));
+	result = evr_ring_create(house->region, NAME, 2, &again);
 	if (result != -EEXIST)
 		complain(house, "the name can be used twice (%d)", result);
 }
@@ -101,9 +101,9 @@ static void conclude_ring(struct party *house)
 /* One who stopped while making something keeps nobody from making something else. */
 static void beside_ring(struct party *house)
 {
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
-	MUST(house, evr_ring_mpmc_create(house->region, "beside", 2, &ring));
+	MUST(house, evr_ring_create(house->region, "beside", 2, &ring));
 }
 
 const struct scenario scenario_create_ring = {

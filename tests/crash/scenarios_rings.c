@@ -29,7 +29,7 @@ void enter_message(struct party *victim)
 
 void do_push(struct party *victim)
 {
-	victim->result = evr_ring_mpmc_try_push(&victim->ring, &victim->agent,
+	victim->result = evr_ring_try_push(&victim->ring, &victim->agent,
 						victim->held[0].token);
 }
 
@@ -89,7 +89,7 @@ void enter_supplied(struct party *victim)
 void do_pop(struct party *victim)
 {
 	victim->result =
-		evr_ring_mpmc_try_pop(&victim->ring, &victim->agent, &victim->block);
+		evr_ring_try_pop(&victim->ring, &victim->agent, &victim->block);
 }
 
 void leave_popped(struct party *victim)
@@ -175,7 +175,7 @@ const struct scenario scenario_pop_far = {
 
 static void do_close(struct party *victim)
 {
-	victim->result = evr_ring_mpmc_close(&victim->ring);
+	victim->result = evr_ring_close(&victim->ring);
 }
 
 static void leave_closed(struct party *victim)

@@ -33,7 +33,7 @@ static void die_at_work(struct party *party)
 	request_make(party, 2, &request);
 	if (evr_block_alloc(&party->agent, 64, &block) == 0)
 		party->held[0] = block;
-	if (evr_ring_mpmc_try_pop(&party->ring, &party->agent, &block) == 0)
+	if (evr_ring_try_pop(&party->ring, &party->agent, &block) == 0)
 		message_verify(party, &block);
 	if (evr_completer_try_receive(party->completer, &request) == 0)
 		request_verify(party, &request);

@@ -117,7 +117,7 @@ AUDIT_UNUSED static void audit_blocks(char *base, struct evr_pool_shared *pool,
 	}
 }
 
-AUDIT_UNUSED static void audit_ring(struct evr_ring_mpmc_shared *ring, struct audit *ret)
+AUDIT_UNUSED static void audit_ring(struct evr_ring_shared *ring, struct audit *ret)
 {
 	struct evr_atomic_u64 *slots = (struct evr_atomic_u64 *)(ring + 1);
 	uint64_t i;
@@ -142,7 +142,7 @@ AUDIT_UNUSED static bool audit_region(void *base, uint64_t bytes, struct audit *
 {
 	uint64_t offset = 0;
 	struct evr_pool_shared *pool = audit_find(base, bytes, EVR_POOL_MAGIC, &offset);
-	struct evr_ring_mpmc_shared *ring;
+	struct evr_ring_shared *ring;
 
 	memset(ret, 0, sizeof(*ret));
 	if (!pool) {
@@ -150,7 +150,7 @@ AUDIT_UNUSED static bool audit_region(void *base, uint64_t bytes, struct audit *
 		return false;
 	}
 	audit_blocks(base, pool, ret);
-	for (offset = 0; (ring = audit_find(base, bytes, EVR_RING_MPMC_MAGIC, &offset));)
+	for (offset = 0; (ring = audit_find(base, bytes, EVR_RING_MAGIC, &offset));)
 		audit_ring(ring, ret);
 	return ret->faults == 0;
 }

@@ -282,7 +282,7 @@ static void complete_all(struct view *view, uint64_t seed)
 
 /* ---- bystanders ---- */
 
-static void push_or_pop(struct view *view, struct evr_ring_mpmc *ring, uint64_t random)
+static void push_or_pop(struct view *view, struct evr_ring *ring, uint64_t random)
 {
 	struct evr_block block;
 	int error;
@@ -291,14 +291,14 @@ static void push_or_pop(struct view *view, struct evr_ring_mpmc *ring, uint64_t 
 		if (!chaos_alloc(&view->agent, 64, &block))
 			return;
 		let_go(block.token, "push");
-		error = evr_ring_mpmc_try_push(ring, &view->agent, block.token);
+		error = evr_ring_try_push(ring, &view->agent, block.token);
 		if (error == 0)
 			return;
 		if (error != -EAGAIN)
 			chaos_fault("push gave %d", error);
 		hold(block.token, "failed push");
 	} else {
-		error = evr_ring_mpmc_try_pop(ring, &view->agent, &block);
+		error = evr_ring_try_pop(ring, &view->agent, &block);
 		if (error == -EAGAIN)
 			return;
 		if (error < 0)
@@ -311,10 +311,10 @@ static void push_or_pop(struct view *view, struct evr_ring_mpmc *ring, uint64_t 
 static void stand_by(struct view *view, uint64_t seed)
 {
 	struct evr_block mine[16];
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	uint32_t held = 0;
 
-	MUST(evr_ring_mpmc_open(view->region, SIDE_RING, &ring) == 0);
+	MUST(evr_ring_open(view->region, SIDE_RING, &ring) == 0);
 	chaos_working();
 	while (!stop_wanted()) {
 		uint64_t random = next_random(&seed);
@@ -371,12 +371,12 @@ static void make_region(struct view *view)
 						   .submission_capacity = 64,
 						   .completion_capacity = 32,
 						   .submitters = 8 };
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	MUST(evr_region_create(&region_options, &view->region) == 0);
 	MUST(evr_pool_create(view->region, &pool_options, &view->pool) == 0);
 	MUST(evr_uring_create(view->pool, &uring_options, &view->uring) == 0);
-	MUST(evr_ring_mpmc_create(view->region, SIDE_RING, 4, &ring) == 0);
+	MUST(evr_ring_create(view->region, SIDE_RING, 4, &ring) == 0);
 	MUST(evr_agent_open(view->pool, &view->agent) == 0);
 }
 
@@ -463,7 +463,7 @@ static bool clean_up(struct chaos *chaos)
 {
 	struct evr_completer *completer;
 	struct evr_request request;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_block block;
 	struct view view;
 	bool clean;
@@ -473,8 +473,8 @@ static bool clean_up(struct chaos *chaos)
 	MUST(evr_completer_open(view.uring, &view.agent, NULL, &completer) == 0);
 	clean = clean && evr_completer_try_receive(completer, &request) == -EAGAIN;
 	evr_completer_close(completer);
-	MUST(evr_ring_mpmc_open(view.region, SIDE_RING, &ring) == 0);
-	while (evr_ring_mpmc_try_pop(&ring, &view.agent, &block) == 0)
+	MUST(evr_ring_open(view.region, SIDE_RING, &ring) == 0);
+	while (evr_ring_try_pop(&ring, &view.agent, &block) == 0)
 		MUST(evr_block_free(&view.agent, block.token) == 0);
 	view_close(&view);
 	return clean;

@@ -49,7 +49,7 @@ static uint64_t check_of(const struct message *message)
 	return message->sender * 31 + message->sequence * 17 + 5;
 }
 
-static void push_all(struct view *view, struct evr_ring_mpmc *ring, bool immortal)
+static void push_all(struct view *view, struct evr_ring *ring, bool immortal)
 {
 	uint64_t sequence = 0;
 
@@ -68,7 +68,7 @@ static void push_all(struct view *view, struct evr_ring_mpmc *ring, bool immorta
 		message->journey = SENT;
 		message->check = check_of(message);
 		let_go(block.token, "push");
-		while ((error = evr_ring_mpmc_try_push(ring, &view->agent,
+		while ((error = evr_ring_try_push(ring, &view->agent,
 						       block.token)) == -EAGAIN &&
 		       !stop_wanted())
 			sched_yield();
@@ -112,7 +112,7 @@ static void judge(const struct message *message)
 	seen_sequence[place] = message->sequence;
 }
 
-static void pop_all(struct view *view, struct evr_ring_mpmc *ring, bool moves,
+static void pop_all(struct view *view, struct evr_ring *ring, bool moves,
 		    uint64_t seed)
 {
 	uint64_t immortal =
@@ -123,7 +123,7 @@ static void pop_all(struct view *view, struct evr_ring_mpmc *ring, bool moves,
 	while (moves ? !stop_wanted() : true) {
 		struct evr_block block;
 		struct message *message;
-		int error = evr_ring_mpmc_try_pop(ring, &view->agent, &block);
+		int error = evr_ring_try_pop(ring, &view->agent, &block);
 
 		if (error == -EAGAIN) {
 			if (stop_wanted() >= 2 && idle_since_ns == 0)
@@ -148,7 +148,7 @@ static void pop_all(struct view *view, struct evr_ring_mpmc *ring, bool moves,
 		if (moves && next_random(&seed) % 2) {
 			message->journey = MOVED;
 			let_go(block.token, "push");
-			if (evr_ring_mpmc_try_push(ring, &view->agent, block.token) == 0)
+			if (evr_ring_try_push(ring, &view->agent, block.token) == 0)
 				continue;
 			hold(block.token, "failed push");
 		}
@@ -170,12 +170,12 @@ static void recover_all_the_time(struct view *view, uint64_t seed)
 
 static int play(const struct role *role)
 {
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct view view;
 
 	chaos_enter(role);
 	view_attach(&view, role->region_fd, role->seed);
-	MUST(evr_ring_mpmc_open(view.region, RING, &ring) == 0);
+	MUST(evr_ring_open(view.region, RING, &ring) == 0);
 	chaos_working();
 	if (strcmp(role->name, "pusher") == 0)
 		push_all(&view, &ring, role->slot == IMMORTAL_PUSHER);
@@ -202,13 +202,13 @@ static int make_region(void)
 						     .bytes = UINT64_C(1) << 20,
 						     .participants = 32 };
 	struct evr_pool_options pool_options = chaos_pool(&class, 1);
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct view view = { 0 };
 	int fd;
 
 	MUST(evr_region_create(&region_options, &view.region) == 0);
 	MUST(evr_pool_create(view.region, &pool_options, &view.pool) == 0);
-	MUST(evr_ring_mpmc_create(view.region, RING, ORDER, &ring) == 0);
+	MUST(evr_ring_create(view.region, RING, ORDER, &ring) == 0);
 	fd = inheritable(evr_region_fd(view.region));
 	view_close(&view);
 	return fd;
@@ -219,15 +219,15 @@ static uint64_t clean_up(struct chaos *chaos, bool *ret_recovered)
 {
 	uint64_t immortal =
 		evr_load_acquire_u64(&board->slots[IMMORTAL_PUSHER].incarnation);
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_block block;
 	struct view view;
 	uint64_t left = 0;
 
 	view_attach(&view, chaos->region_fd, chaos->seed);
 	*ret_recovered = recover_all(&view.agent, 10);
-	MUST(evr_ring_mpmc_open(view.region, RING, &ring) == 0);
-	while (evr_ring_mpmc_try_pop(&ring, &view.agent, &block) == 0) {
+	MUST(evr_ring_open(view.region, RING, &ring) == 0);
+	while (evr_ring_try_pop(&ring, &view.agent, &block) == 0) {
 		left += ((struct message *)block.payload)->sender == immortal;
 		MUST(evr_block_free(&view.agent, block.token) == 0);
 	}

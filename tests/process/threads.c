@@ -80,18 +80,18 @@ static struct evr_block alloc_soon(struct evr_agent *agent, uint64_t bytes)
 static void *push_all(void *argument)
 {
 	struct worker *worker = argument;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_agent agent;
 	uint64_t i;
 
 	MUST(evr_agent_open(stage.view.pool, &agent) == 0);
-	MUST(evr_ring_mpmc_open(stage.view.region, "ring", &ring) == 0);
+	MUST(evr_ring_open(stage.view.region, "ring", &ring) == 0);
 	for (i = 1; i <= stage.messages; i++) {
 		struct evr_block block = alloc_soon(&agent, sizeof(struct message));
 		int error;
 
 		fill(block.payload, worker->number, i);
-		while ((error = evr_ring_mpmc_try_push(&ring, &agent, block.token)) ==
+		while ((error = evr_ring_try_push(&ring, &agent, block.token)) ==
 		       -EAGAIN)
 			sched_yield();
 		if (error < 0)
@@ -104,15 +104,15 @@ static void *push_all(void *argument)
 static void *pop_all(void *argument)
 {
 	uint64_t last[PUSHERS] = { 0 };
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_block block;
 	struct evr_agent agent;
 	int error;
 
 	(void)argument;
 	MUST(evr_agent_open(stage.view.pool, &agent) == 0);
-	MUST(evr_ring_mpmc_open(stage.view.region, "ring", &ring) == 0);
-	while ((error = evr_ring_mpmc_try_pop(&ring, &agent, &block)) != -EPIPE) {
+	MUST(evr_ring_open(stage.view.region, "ring", &ring) == 0);
+	while ((error = evr_ring_try_pop(&ring, &agent, &block)) != -EPIPE) {
 		const struct message *message = block.payload;
 
 		if (error == -EAGAIN) {
@@ -259,12 +259,12 @@ static void make_stage(void)
 	struct evr_uring_options uring_options = { .size = sizeof(uring_options),
 						   .submission_capacity = 8,
 						   .completion_capacity = 16 };
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 
 	MUST(evr_region_create(&region_options, &stage.view.region) == 0);
 	MUST(evr_pool_create(stage.view.region, &pool_options, &stage.view.pool) == 0);
 	MUST(evr_uring_create(stage.view.pool, &uring_options, &stage.view.uring) == 0);
-	MUST(evr_ring_mpmc_create(stage.view.region, "ring", 4, &ring) == 0);
+	MUST(evr_ring_create(stage.view.region, "ring", 4, &ring) == 0);
 }
 
 int main(void)
@@ -272,21 +272,21 @@ int main(void)
 	struct worker pushers[PUSHERS], poppers[POPPERS];
 	struct worker submitters[SIDES], completers[SIDES];
 	struct worker recoverer;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	uint64_t faults, popped, answered;
 	int fd;
 
 	stage.messages = report_quick() ? 5000 : 50000;
 	make_stage();
 	fd = inheritable(evr_region_fd(stage.view.region));
-	MUST(evr_ring_mpmc_open(stage.view.region, "ring", &ring) == 0);
+	MUST(evr_ring_open(stage.view.region, "ring", &ring) == 0);
 	start(&recoverer, 1, recover_all_the_time);
 	start(poppers, POPPERS, pop_all);
 	start(completers, SIDES, complete_all);
 	start(pushers, PUSHERS, push_all);
 	start(submitters, SIDES, submit_all);
 	join(pushers, PUSHERS);
-	while (evr_ring_mpmc_close(&ring) == -EAGAIN)
+	while (evr_ring_close(&ring) == -EAGAIN)
 		sched_yield();
 	join(submitters, SIDES);
 	while (evr_uring_shutdown(stage.view.uring) == -EAGAIN)

@@ -54,7 +54,7 @@ unit_programs = \
 	tests/unit/test_retire \
 	tests/unit/test_ring \
 	tests/unit/test_ring_hostile \
-	tests/unit/test_ring_mpmc \
+	tests/unit/test_ring_slot \
 	tests/unit/test_token \
 	tests/unit/test_turnover \
 	tests/unit/test_uring \
@@ -100,7 +100,7 @@ tests_unit_test_retire_LDADD = $(unit_ldadd)
 tests_unit_test_region_attach_LDADD = $(unit_ldadd)
 tests_unit_test_ring_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
-tests_unit_test_ring_mpmc_LDADD = $(unit_ldadd)
+tests_unit_test_ring_slot_LDADD = $(unit_ldadd)
 tests_unit_test_token_LDADD = $(unit_ldadd)
 tests_unit_test_turnover_LDADD = $(unit_ldadd)
 tests_unit_test_uring_LDADD = $(unit_ldadd)

@@ -16,7 +16,7 @@
 struct scene {
 	struct peer peer;
 	struct evr_submitter *submitter;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 };
 
 UNUSED static void make_scene(struct scene *scene)
@@ -24,7 +24,7 @@ UNUSED static void make_scene(struct scene *scene)
 	peer_create(&scene->peer, NULL);
 	MUST(evr_submitter_open(scene->peer.uring, &scene->peer.agent, NULL,
 				&scene->submitter));
-	MUST(evr_ring_mpmc_create(scene->peer.region, "ring", 3, &scene->ring));
+	MUST(evr_ring_create(scene->peer.region, "ring", 3, &scene->ring));
 }
 
 UNUSED static void end_scene(struct scene *scene)

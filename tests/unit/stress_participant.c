@@ -42,8 +42,8 @@ Test(stress_participant, the_last_number_is_given_out_and_then_no_more, .timeout
 
 Test(stress_participant, those_inside_go_on_when_the_numbers_are_used_up, .timeout = 20)
 {
-	struct evr_ring_mpmc ring;
-	struct evr_ring_mpmc end;
+	struct evr_ring ring;
+	struct evr_ring end;
 	struct evr_region *view;
 	struct evr_block block;
 	struct peer other;
@@ -54,12 +54,12 @@ Test(stress_participant, those_inside_go_on_when_the_numbers_are_used_up, .timeo
 	peer_attach(&other, &peer);
 	while (evr_region_attach(evr_region_fd(peer.region), &view) == 0)
 		evr_region_detach(view);
-	MUST(evr_ring_mpmc_create(peer.region, "ring", 2, &ring));
-	MUST(evr_ring_mpmc_open(other.region, "ring", &end));
+	MUST(evr_ring_create(peer.region, "ring", 2, &ring));
+	MUST(evr_ring_open(other.region, "ring", &end));
 	for (i = 0; i < 1000; i++) {
 		block = must_alloc(&peer.agent, 64);
-		MUST(evr_ring_mpmc_try_push(&ring, &peer.agent, block.token));
-		MUST(evr_ring_mpmc_try_pop(&end, &other.agent, &block));
+		MUST(evr_ring_try_push(&ring, &peer.agent, block.token));
+		MUST(evr_ring_try_pop(&end, &other.agent, &block));
 		MUST(evr_block_free(&other.agent, block.token));
 	}
 	peer_close(&other);

@@ -82,7 +82,7 @@ Test(channel_leave, an_answer_that_comes_after_the_next_submitter_is_freed_by_it
 	struct evr_completion completion;
 	struct evr_request request;
 	struct evr_block_shared *block;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct duo duo;
 	uint64_t word;
 
@@ -98,7 +98,7 @@ Test(channel_leave, an_answer_that_comes_after_the_next_submitter_is_freed_by_it
 			      evr_block_word(evr_block_word_generation(word),
 					     EVR_BLOCK_RESP, duo.back.agent.number));
 	MUST(evri_home_ring(&duo.back.uring->layout, 0, EVRI_HOME_COMPLETIONS, &ring));
-	MUST(evri_ring_mpmc_push(&ring, evr_token_wire(request.block.token)));
+	MUST(evri_ring_push(&ring, evr_token_wire(request.block.token)));
 	FAILS(-EAGAIN, evr_submitter_try_reap(duo.submitter, &completion));
 	serve_one(&duo);
 	completion = reap(&duo);

@@ -199,19 +199,19 @@ Test(contain, another_participant_sees_no_content_of_a_block_that_it_does_not_ho
 Test(contain, contents_move_with_their_container_through_a_ring)
 {
 	struct family family;
-	struct evr_ring_mpmc ring;
-	struct evr_ring_mpmc end;
+	struct evr_ring ring;
+	struct evr_ring end;
 	struct evr_block moved;
 	struct evr_block out;
 	struct peer other;
 
 	make_family(&family);
 	peer_attach(&other, &family.peer);
-	MUST(evr_ring_mpmc_create(family.peer.region, "ring", 2, &ring));
-	MUST(evr_ring_mpmc_open(other.region, "ring", &end));
+	MUST(evr_ring_create(family.peer.region, "ring", 2, &ring));
+	MUST(evr_ring_open(other.region, "ring", &end));
 	*(uint64_t *)family.content.payload = 4711;
-	MUST(evr_ring_mpmc_try_push(&ring, &family.peer.agent, family.container.token));
-	MUST(evr_ring_mpmc_try_pop(&end, &other.agent, &moved));
+	MUST(evr_ring_try_push(&ring, &family.peer.agent, family.container.token));
+	MUST(evr_ring_try_pop(&end, &other.agent, &moved));
 	MUST(evr_block_take_out(&other.agent, moved.token, 0, &out));
 	cr_assert_eq(*(uint64_t *)out.payload, 4711);
 	MUST(evr_block_free(&other.agent, out.token));

@@ -51,18 +51,18 @@ Test(dump, an_empty_region_is_told)
 
 Test(dump, every_object_is_told_by_its_name)
 {
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_block block;
 	struct peer peer;
 
 	peer_create(&peer, NULL);
-	MUST(evr_ring_mpmc_create(peer.region, "my-own-ring", 4, &ring));
+	MUST(evr_ring_create(peer.region, "my-own-ring", 4, &ring));
 	block = must_alloc(&peer.agent, 64);
-	MUST(evr_ring_mpmc_try_push(&ring, &peer.agent, block.token));
+	MUST(evr_ring_try_push(&ring, &peer.agent, block.token));
 	dump_of(peer.region);
 	cr_assert(has_line_with(text, "my-own-ring", "1"), "%s", text);
 	cr_assert(strstr(text, "uring"), "%s", text);
-	MUST(evr_ring_mpmc_close(&ring));
+	MUST(evr_ring_close(&ring));
 	cr_assert(strstr(dump_of(peer.region), "closed"), "%s", text);
 	peer_close(&peer);
 }
@@ -137,13 +137,13 @@ Test(dump, a_region_full_of_garbage_is_told_all_the_same, .timeout = 60)
 	int round;
 
 	for (round = 0; round < 40; round++) {
-		struct evr_ring_mpmc ring;
+		struct evr_ring ring;
 		uint64_t *words;
 		struct peer peer;
 		uint64_t i;
 
 		peer_create(&peer, NULL);
-		MUST(evr_ring_mpmc_create(peer.region, "ring", 4, &ring));
+		MUST(evr_ring_create(peer.region, "ring", 4, &ring));
 		words = (uint64_t *)scribble_map(peer.region);
 		for (i = 0; i < FIXTURE_REGION_BYTES / 8; i++)
 			if (next_random(&seed) % (round < 20 ? 2 : 32) == 0)

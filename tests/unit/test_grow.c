@@ -515,15 +515,15 @@ Test(grow, a_uring_with_all_its_homes_lies_in_the_range_that_was_asked_for)
 Test(grow, a_ring_lies_in_the_range_that_was_asked_for)
 {
 	struct peer peer = growable(4 * MIB);
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	uint32_t range;
 
 	MUST(grow(peer.region, MIB, &range));
-	MUST(evr_ring_mpmc_create_in(peer.region, range, "far", 4, &ring));
+	MUST(evr_ring_create_in(peer.region, range, "far", 4, &ring));
 	lies_in_range(peer.region, "far", EVRI_OBJECT_RING, 1);
-	MUST(evr_ring_mpmc_create(peer.region, "near", 4, &ring));
+	MUST(evr_ring_create(peer.region, "near", 4, &ring));
 	lies_in_range(peer.region, "near", EVRI_OBJECT_RING, 0);
-	FAILS(-EINVAL, evr_ring_mpmc_create_in(peer.region, 2, "nowhere", 4, &ring));
-	FAILS(-ENOSPC, evr_ring_mpmc_create_in(peer.region, range, "big", 18, &ring));
+	FAILS(-EINVAL, evr_ring_create_in(peer.region, 2, "nowhere", 4, &ring));
+	FAILS(-ENOSPC, evr_ring_create_in(peer.region, range, "big", 18, &ring));
 	peer_close(&peer);
 }

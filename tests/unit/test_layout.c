@@ -223,18 +223,18 @@ Test(layout, every_byte_of_a_block_prefix_is_where_it_was)
 Test(layout, every_byte_of_a_ring_header_is_where_it_was)
 {
 	static const struct field fields[] = {
-		FIELD(evr_ring_mpmc_shared, magic, 0, 8),
-		FIELD(evr_ring_mpmc_shared, order, 8, 4),
-		FIELD(evr_ring_mpmc_shared, reserved32, 12, 4),
-		FIELD(evr_ring_mpmc_shared, reserved, 16, 48),
-		FIELD(evr_ring_mpmc_shared, tail_hint, 64, 8),
-		FIELD(evr_ring_mpmc_shared, head_hint, 128, 8),
+		FIELD(evr_ring_shared, magic, 0, 8),
+		FIELD(evr_ring_shared, order, 8, 4),
+		FIELD(evr_ring_shared, reserved32, 12, 4),
+		FIELD(evr_ring_shared, reserved, 16, 48),
+		FIELD(evr_ring_shared, tail_hint, 64, 8),
+		FIELD(evr_ring_shared, head_hint, 128, 8),
 	};
 
-	EXPECT(evr_ring_mpmc_shared, fields, 192);
-	cr_assert_eq(EVR_RING_MPMC_MAGIC, UINT64_C(0x314d4d5052727645));
-	cr_assert_eq(evri_ring_mpmc_bytes(1), 192 + 64);
-	cr_assert_eq(evri_ring_mpmc_bytes(10), 192 + 8192);
+	EXPECT(evr_ring_shared, fields, 192);
+	cr_assert_eq(EVR_RING_MAGIC, UINT64_C(0x314d4d5052727645));
+	cr_assert_eq(evri_ring_bytes(1), 192 + 64);
+	cr_assert_eq(evri_ring_bytes(10), 192 + 8192);
 }
 
 Test(layout, every_byte_of_a_slot_word_is_where_it_was)

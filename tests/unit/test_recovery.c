@@ -78,16 +78,16 @@ Test(recovery, leaving_with_blocks_in_hand_is_dying)
 
 static void push_three(struct peer *peer, void *argument)
 {
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_block block;
 	uint64_t i;
 
 	(void)argument;
-	CHILD_MUST(evr_ring_mpmc_open(peer->region, "ring", &ring) == 0);
+	CHILD_MUST(evr_ring_open(peer->region, "ring", &ring) == 0);
 	for (i = 0; i < 3; i++) {
 		CHILD_MUST(evr_block_alloc(&peer->agent, 64, &block) == 0);
 		*(uint64_t *)block.payload = i;
-		CHILD_MUST(evr_ring_mpmc_try_push(&ring, &peer->agent, block.token) == 0);
+		CHILD_MUST(evr_ring_try_push(&ring, &peer->agent, block.token) == 0);
 	}
 }
 
@@ -102,7 +102,7 @@ Test(recovery, what_the_dead_had_pushed_stays_in_the_ring_for_whoever_pops_it,
 	killed_child(&scene.peer, push_three, NULL);
 	cr_assert_eq(recover_all(&scene).orphaned, 3);
 	for (i = 0; i < 3; i++) {
-		MUST(evr_ring_mpmc_try_pop(&scene.ring, &scene.peer.agent, &block));
+		MUST(evr_ring_try_pop(&scene.ring, &scene.peer.agent, &block));
 		cr_assert_eq(*(uint64_t *)block.payload, i);
 		MUST(evr_block_free(&scene.peer.agent, block.token));
 	}
@@ -111,14 +111,14 @@ Test(recovery, what_the_dead_had_pushed_stays_in_the_ring_for_whoever_pops_it,
 
 static void pop_three(struct peer *peer, void *argument)
 {
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_block block;
 	int i;
 
 	(void)argument;
-	CHILD_MUST(evr_ring_mpmc_open(peer->region, "ring", &ring) == 0);
+	CHILD_MUST(evr_ring_open(peer->region, "ring", &ring) == 0);
 	for (i = 0; i < 3; i++)
-		CHILD_MUST(evr_ring_mpmc_try_pop(&ring, &peer->agent, &block) == 0);
+		CHILD_MUST(evr_ring_try_pop(&ring, &peer->agent, &block) == 0);
 }
 
 Test(recovery, what_one_dead_pushed_and_another_dead_popped_is_freed, .timeout = 20)
@@ -255,7 +255,7 @@ Test(recovery, a_block_that_a_stopped_one_may_be_taking_is_left_for_a_later_pass
 	for (i = 0; i < 2; i++) {
 		struct evr_block rest;
 
-		MUST(evr_ring_mpmc_try_pop(&scene.ring, &scene.peer.agent, &rest));
+		MUST(evr_ring_try_pop(&scene.ring, &scene.peer.agent, &rest));
 		MUST(evr_block_free(&scene.peer.agent, rest.token));
 	}
 	end_scene(&scene);

@@ -392,7 +392,7 @@ Test(region_pages, who_only_reads_is_nobody_and_changes_nothing)
 {
 	struct peer peer = pool_peer();
 	struct evr_range_options more = { .size = sizeof(more), .bytes = 4096 };
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_region *reader;
 	struct evr_uring *uring;
 	struct evr_agent agent;
@@ -414,14 +414,14 @@ Test(region_pages, who_only_reads_is_nobody_and_changes_nothing)
 	cr_assert_eq(evr_pool_free_count(pool), FIXTURE_BLOCKS);
 	FAILS(-EROFS, evr_agent_open(pool, &agent));
 	FAILS(-EROFS, evr_region_grow(reader, &more, NULL));
-	FAILS(-EROFS, evr_ring_mpmc_create(reader, "ring", 4, &ring));
+	FAILS(-EROFS, evr_ring_create(reader, "ring", 4, &ring));
 	FAILS(-EROFS, evr_uring_create(pool, NULL, &uring));
 	MUST(evr_uring_create(peer.pool, NULL, &peer.uring));
 	MUST(evr_uring_open(pool, NULL, 0, 0, &uring));
 	FAILS(-EROFS, evr_uring_shutdown(uring));
 	uring = evr_uring_close(uring);
-	MUST(evr_ring_mpmc_create(peer.region, "ring", 4, &ring));
-	FAILS(-EROFS, evr_ring_mpmc_open(reader, "ring", &ring));
+	MUST(evr_ring_create(peer.region, "ring", 4, &ring));
+	FAILS(-EROFS, evr_ring_open(reader, "ring", &ring));
 	MUST(evr_region_dump(reader, open("/dev/null", O_WRONLY | O_CLOEXEC)));
 	evr_pool_close(pool);
 	evr_region_detach(reader);

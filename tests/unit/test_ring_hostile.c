@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 
 /*
- * test_ring_hostile.c - ring_mpmc.h when a peer has scribbled: one poisoned hint must not
+ * test_ring_hostile.c - ring.h when a peer has scribbled: one poisoned hint must not
  * kill a ring, and garbage in the slots must not hang, crash, or touch other memory.
  */
 
@@ -9,7 +9,7 @@
 
 struct queue {
 	struct peer peer;
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	uint64_t pushed;
 	uint64_t popped;
 };
@@ -18,7 +18,7 @@ static void make_queue(struct queue *queue, uint32_t order)
 {
 	*queue = (struct queue){ 0 };
 	peer_create(&queue->peer, NULL);
-	MUST(evr_ring_mpmc_create(queue->peer.region, "ring", order, &queue->ring));
+	MUST(evr_ring_create(queue->peer.region, "ring", order, &queue->ring));
 }
 
 /* One number through the ring by fresh ends, which know nothing but what is shared. */
@@ -26,16 +26,16 @@ static void expect_it_works(struct queue *queue)
 {
 	struct evr_agent *agent = &queue->peer.agent;
 	struct evr_block block = must_alloc(agent, 64);
-	struct evr_ring_mpmc ends[2];
+	struct evr_ring ends[2];
 	int i;
 
-	MUST(evr_ring_mpmc_open(queue->peer.region, "ring", &ends[0]));
-	MUST(evr_ring_mpmc_open(queue->peer.region, "ring", &ends[1]));
+	MUST(evr_ring_open(queue->peer.region, "ring", &ends[0]));
+	MUST(evr_ring_open(queue->peer.region, "ring", &ends[1]));
 	*(uint64_t *)block.payload = queue->pushed++;
-	MUST(evr_ring_mpmc_try_push(&ends[0], agent, block.token));
+	MUST(evr_ring_try_push(&ends[0], agent, block.token));
 	for (i = 0; queue->popped < queue->pushed; i++) {
 		cr_assert_lt(i, 1000);
-		MUST(evr_ring_mpmc_try_pop(&ends[1], agent, &block));
+		MUST(evr_ring_try_pop(&ends[1], agent, &block));
 		cr_assert_eq(*(uint64_t *)block.payload, queue->popped++);
 		MUST(evr_block_free(agent, block.token));
 	}
@@ -87,8 +87,8 @@ Test(ring_hostile, no_pair_of_hints_stops_a_ring_that_an_end_has_kept_up_with,
 		evr_store_relaxed_u64(&queue.ring.shared->head_hint,
 				      lies[next_random(&seed) % COUNT_OF(lies)]);
 		*(uint64_t *)block.payload = (uint64_t)round;
-		MUST(evr_ring_mpmc_try_push(&queue.ring, &queue.peer.agent, block.token));
-		MUST(evr_ring_mpmc_try_pop(&queue.ring, &queue.peer.agent, &block));
+		MUST(evr_ring_try_push(&queue.ring, &queue.peer.agent, block.token));
+		MUST(evr_ring_try_pop(&queue.ring, &queue.peer.agent, &block));
 		cr_assert_eq(*(uint64_t *)block.payload, (uint64_t)round);
 		MUST(evr_block_free(&queue.peer.agent, block.token));
 	}
@@ -97,28 +97,28 @@ Test(ring_hostile, no_pair_of_hints_stops_a_ring_that_an_end_has_kept_up_with,
 }
 
 /* Any answer but a crash, a hang, or a block that is not ours. */
-static void use_it_somehow(struct queue *queue, struct evr_ring_mpmc *end)
+static void use_it_somehow(struct queue *queue, struct evr_ring *end)
 {
 	struct evr_agent *agent = &queue->peer.agent;
 	struct evr_block block;
 	int error = evr_block_alloc(agent, 64, &block);
 
 	if (error == 0) {
-		error = evr_ring_mpmc_try_push(end, agent, block.token);
+		error = evr_ring_try_push(end, agent, block.token);
 		cr_assert(error == 0 || error == -EAGAIN || error == -EUCLEAN ||
 				  error == -EPIPE,
 			  "push: %d", error);
 		if (error < 0)
 			MUST(evr_block_free(agent, block.token));
 	}
-	error = evr_ring_mpmc_try_pop(end, agent, &block);
+	error = evr_ring_try_pop(end, agent, &block);
 	cr_assert(error == 0 || error == -EAGAIN || error == -EUCLEAN || error == -EPIPE,
 		  "pop: %d", error);
 	if (error == 0) {
 		cr_assert_lt(evr_token_index(block.token), 200);
 		MUST(evr_block_free(agent, block.token));
 	}
-	error = evr_ring_mpmc_close(end);
+	error = evr_ring_close(end);
 	cr_assert(error == 0 || error == -EAGAIN || error == -EUCLEAN, "close: %d",
 		  error);
 }
@@ -129,13 +129,13 @@ Test(ring_hostile, garbage_in_every_slot_is_an_error_at_worst, .timeout = 60)
 	int round;
 
 	for (round = 0; round < 300; round++) {
-		struct evr_ring_mpmc late;
+		struct evr_ring late;
 		struct queue queue;
 		uint64_t i;
 		int k;
 
 		make_queue(&queue, 1 + (uint32_t)round % 8);
-		MUST(evr_ring_mpmc_open(queue.peer.region, "ring", &late));
+		MUST(evr_ring_open(queue.peer.region, "ring", &late));
 		for (i = 0; i <= queue.ring.mask; i++)
 			evr_store_relaxed_u64(&queue.ring.slots[i],
 					      next_random(&seed) >> (round % 3 ? 0 : 14));
@@ -181,7 +181,7 @@ Test(ring_hostile, a_slot_with_a_token_of_no_block_in_flight_gives_nobody_a_bloc
 		cr_assert_eq(evr_load_relaxed_u64(slot), evri_slot_empty(1));
 		evr_store_relaxed_u64(slot, evri_slot_full(1, wires[i]));
 		FAILS(-EUCLEAN,
-		      evr_ring_mpmc_try_pop(&queue.ring, &queue.peer.agent, &block));
+		      evr_ring_try_pop(&queue.ring, &queue.peer.agent, &block));
 		cr_assert_eq(block.payload_bytes, 3, "the result was touched");
 	}
 	MUST(evr_block_free(&other.agent, mine.token));
@@ -193,26 +193,26 @@ Test(ring_hostile, a_slot_with_a_token_of_no_block_in_flight_gives_nobody_a_bloc
 Test(ring_hostile, a_header_that_contradicts_itself_is_not_opened)
 {
 	static const uint32_t orders[] = { 0, 25, 31, 32, 64, UINT32_MAX, 20 };
-	struct evr_ring_mpmc end;
+	struct evr_ring end;
 	struct queue queue;
 	size_t i;
 
 	make_queue(&queue, 3);
 	for (i = 0; i < COUNT_OF(orders); i++) {
 		queue.ring.shared->order = orders[i];
-		FAILS(-EUCLEAN, evr_ring_mpmc_open(queue.peer.region, "ring", &end));
+		FAILS(-EUCLEAN, evr_ring_open(queue.peer.region, "ring", &end));
 	}
 	queue.ring.shared->order = 3;
 	queue.ring.shared->magic ^= 1;
-	FAILS(-EUCLEAN, evr_ring_mpmc_open(queue.peer.region, "ring", &end));
+	FAILS(-EUCLEAN, evr_ring_open(queue.peer.region, "ring", &end));
 	queue.ring.shared->magic ^= 1;
-	MUST(evr_ring_mpmc_open(queue.peer.region, "ring", &end));
+	MUST(evr_ring_open(queue.peer.region, "ring", &end));
 	peer_close(&queue.peer);
 }
 
 static void scribble(void *argument)
 {
-	struct evr_ring_mpmc *ring = argument;
+	struct evr_ring *ring = argument;
 	uint64_t seed = 17;
 
 	for (;;) {
@@ -225,7 +225,7 @@ static void scribble(void *argument)
 
 Test(ring_hostile, a_peer_that_scribbles_all_the_time_hangs_nobody, .timeout = 60)
 {
-	struct evr_ring_mpmc raw;
+	struct evr_ring raw;
 	struct queue queue;
 	uint64_t end;
 	char *base;
@@ -234,7 +234,7 @@ Test(ring_hostile, a_peer_that_scribbles_all_the_time_hangs_nobody, .timeout = 6
 	make_queue(&queue, 3);
 	base = (char *)scribble_map(queue.peer.region);
 	raw = queue.ring;
-	raw.shared = (struct evr_ring_mpmc_shared *)(base +
+	raw.shared = (struct evr_ring_shared *)(base +
 						     ((char *)queue.ring.shared -
 						      queue.peer.agent.base));
 	raw.slots = (struct evr_atomic_u64 *)(raw.shared + 1);

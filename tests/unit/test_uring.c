@@ -131,12 +131,12 @@ Test(uring, message_sizes_that_differ_are_refused_with_both_named)
 
 Test(uring, another_kind_of_object_is_named_as_such)
 {
-	struct evr_ring_mpmc ring;
+	struct evr_ring ring;
 	struct evr_uring *uring;
 	struct peer peer;
 
 	peer_create(&peer, NULL);
-	MUST(evr_ring_mpmc_create(peer.region, "ring", 3, &ring));
+	MUST(evr_ring_create(peer.region, "ring", 3, &ring));
 	FAILS(-EPROTO, evr_uring_open(peer.pool, "ring", 0, 0, &uring));
 	peer_close(&peer);
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 
-/* ring_mpmc.c - making, opening, closing. Push and pop are in <evering/ring_mpmc.h>. */
+/* ring.c - making, opening, closing. Push and pop are in <evering/ring.h>. */
 
-#include <evering/ring_mpmc.h>
+#include <evering/ring.h>
 
 #include "pool_internal.h"
 #include "ring_internal.h"
 
-void evri_ring_mpmc_init(struct evr_ring_mpmc_shared *shared, uint32_t order)
+void evri_ring_init(struct evr_ring_shared *shared, uint32_t order)
 {
 	struct evr_atomic_u64 *slots = (struct evr_atomic_u64 *)(shared + 1);
 	uint64_t first = (uint64_t)EVR_RING_FIRST_LAP << order;
 
-	shared->magic = EVR_RING_MPMC_MAGIC;
+	shared->magic = EVR_RING_MAGIC;
 	shared->order = order;
 	evr_store_relaxed_u64(&shared->tail_hint, first);
 	evr_store_relaxed_u64(&shared->head_hint, first);
@@ -25,7 +25,7 @@ void evri_ring_mpmc_init(struct evr_ring_mpmc_shared *shared, uint32_t order)
  * EMPTY(L) means that position i of lap L - 1 was drained (or L is the first lap), and as
  * draining is contiguous, that neither end is at or before that position.
  */
-uint64_t evri_ring_mpmc_locate(const struct evr_ring_mpmc *ring, uint64_t hint, int ahead,
+uint64_t evri_ring_locate(const struct evr_ring *ring, uint64_t hint, int ahead,
 			       uint64_t local)
 {
 	uint64_t base = local;
@@ -55,41 +55,41 @@ uint64_t evri_ring_mpmc_locate(const struct evr_ring_mpmc *ring, uint64_t hint, 
 	return base;
 }
 
-int evri_ring_mpmc_bind(struct evr_ring_mpmc_shared *shared, uint64_t bytes,
-			uint32_t order, struct evr_ring_mpmc *ret)
+int evri_ring_bind(struct evr_ring_shared *shared, uint64_t bytes,
+			uint32_t order, struct evr_ring *ret)
 {
 	uint32_t found;
 
-	if (bytes < sizeof(*shared) || shared->magic != EVR_RING_MPMC_MAGIC)
+	if (bytes < sizeof(*shared) || shared->magic != EVR_RING_MAGIC)
 		return -EUCLEAN;
 	found = evr_plain_load_u32(&shared->order);
 	if (found < EVR_RING_ORDER_MIN || found > EVR_RING_ORDER_MAX ||
-	    (order && found != order) || evri_ring_mpmc_bytes(found) > bytes)
+	    (order && found != order) || evri_ring_bytes(found) > bytes)
 		return -EUCLEAN;
 
-	struct evr_ring_mpmc ring = {
+	struct evr_ring ring = {
 		.shared = shared,
 		.slots = (struct evr_atomic_u64 *)(shared + 1),
 		.mask = (UINT64_C(1) << found) - 1,
 		.order = found,
 	};
 	uint64_t first = (uint64_t)EVR_RING_FIRST_LAP << found;
-	ring.tail = evri_ring_mpmc_locate(&ring, evr_load_acquire_u64(&shared->tail_hint),
+	ring.tail = evri_ring_locate(&ring, evr_load_acquire_u64(&shared->tail_hint),
 					  1, first);
-	ring.head = evri_ring_mpmc_locate(&ring, evr_load_acquire_u64(&shared->head_hint),
+	ring.head = evri_ring_locate(&ring, evr_load_acquire_u64(&shared->head_hint),
 					  2, first);
 	*ret = ring;
 	return 0;
 }
 
-int evr_ring_mpmc_create(struct evr_region *region, const char *name, uint32_t order,
-			 struct evr_ring_mpmc *ret)
+int evr_ring_create(struct evr_region *region, const char *name, uint32_t order,
+			 struct evr_ring *ret)
 {
-	return evr_ring_mpmc_create_in(region, 0, name, order, ret);
+	return evr_ring_create_in(region, 0, name, order, ret);
 }
 
-int evr_ring_mpmc_create_in(struct evr_region *region, uint32_t range, const char *name,
-			    uint32_t order, struct evr_ring_mpmc *ret)
+int evr_ring_create_in(struct evr_region *region, uint32_t range, const char *name,
+			    uint32_t order, struct evr_ring *ret)
 {
 	struct evri_object object;
 	int error;
@@ -98,18 +98,18 @@ int evr_ring_mpmc_create_in(struct evr_region *region, uint32_t range, const cha
 		return evri_fail(-EINVAL, "ring order %u: %d to %d possible", order,
 				 EVR_RING_ORDER_MIN, EVR_RING_ORDER_MAX);
 	error = evri_directory_reserve(region, name, EVRI_OBJECT_RING,
-				       evri_ring_mpmc_bytes(order), range, &object);
+				       evri_ring_bytes(order), range, &object);
 	if (error < 0)
 		return error;
-	evri_ring_mpmc_init(object.address, order);
+	evri_ring_init(object.address, order);
 	error = evri_directory_publish(region, &object);
 	if (error < 0)
 		return error;
-	return evri_ring_mpmc_bind(object.address, object.bytes, order, ret);
+	return evri_ring_bind(object.address, object.bytes, order, ret);
 }
 
-int evr_ring_mpmc_open(struct evr_region *region, const char *name,
-		       struct evr_ring_mpmc *ret)
+int evr_ring_open(struct evr_region *region, const char *name,
+		       struct evr_ring *ret)
 {
 	struct evri_object object;
 	int error;
@@ -120,7 +120,7 @@ int evr_ring_mpmc_open(struct evr_region *region, const char *name,
 	error = evri_directory_find(region, name, EVRI_OBJECT_RING, &object);
 	if (error < 0)
 		return error;
-	error = evri_ring_mpmc_bind(object.address, object.bytes, 0, ret);
+	error = evri_ring_bind(object.address, object.bytes, 0, ret);
 	if (error < 0)
 		return evri_fail(error, "the header of ring \"%s\" contradicts itself",
 				 name);
@@ -131,11 +131,11 @@ int evr_ring_mpmc_open(struct evr_region *region, const char *name,
  * CLOSED goes where the next push would: filling is contiguous, so nothing gets past it.
  * The handle's own tail stays at that slot, never behind it.
  */
-int evri_ring_mpmc_close_guarded(struct evr_ring_mpmc *ring,
+int evri_ring_close_guarded(struct evr_ring *ring,
 				 const struct evr_atomic_u64 *guard, uint64_t expected)
 {
 	struct evr_atomic_u64 *hint = &ring->shared->tail_hint;
-	uint64_t tail = evri_ring_mpmc_hint(ring, hint, 1, ring->tail);
+	uint64_t tail = evri_ring_hint(ring, hint, 1, ring->tail);
 	uint64_t steps_left = evri_ring_walk_max(ring);
 
 	for (; steps_left; steps_left--) {
@@ -164,7 +164,7 @@ int evri_ring_mpmc_close_guarded(struct evr_ring_mpmc *ring,
 				return 0;
 			continue;
 		}
-		newer = evri_ring_mpmc_hint(ring, hint, 1, tail);
+		newer = evri_ring_hint(ring, hint, 1, tail);
 		if (newer == tail)
 			return ahead == -1 ? -EAGAIN : -EUCLEAN;
 		tail = newer;
@@ -172,17 +172,17 @@ int evri_ring_mpmc_close_guarded(struct evr_ring_mpmc *ring,
 	return -EAGAIN;
 }
 
-int evr_ring_mpmc_close(struct evr_ring_mpmc *ring)
+int evr_ring_close(struct evr_ring *ring)
 {
-	return evri_ring_mpmc_close_guarded(ring, NULL, 0);
+	return evri_ring_close_guarded(ring, NULL, 0);
 }
 
 /* The slot at the head, walked to; @ret_ahead: steps ahead of FULL at this position. */
-static uint64_t find_head(const struct evr_ring_mpmc *ring, uint64_t *ret_head,
+static uint64_t find_head(const struct evr_ring *ring, uint64_t *ret_head,
 			  int *ret_ahead)
 {
 	const struct evr_atomic_u64 *hint = &ring->shared->head_hint;
-	uint64_t head = evri_ring_mpmc_hint(ring, hint, 2, ring->head);
+	uint64_t head = evri_ring_hint(ring, hint, 2, ring->head);
 	uint64_t steps_left = evri_ring_walk_max(ring);
 	uint64_t word;
 
@@ -194,7 +194,7 @@ static uint64_t find_head(const struct evr_ring_mpmc *ring, uint64_t *ret_head,
 	return word;
 }
 
-int evri_ring_mpmc_reopen(struct evr_ring_mpmc *ring)
+int evri_ring_reopen(struct evr_ring *ring)
 {
 	uint64_t head;
 	int ahead;
@@ -214,7 +214,7 @@ int evri_ring_mpmc_reopen(struct evr_ring_mpmc *ring)
 	return 0;
 }
 
-bool evri_ring_mpmc_seems_empty(const struct evr_ring_mpmc *ring)
+bool evri_ring_seems_empty(const struct evr_ring *ring)
 {
 	uint64_t head;
 	int ahead;
