@@ -37,6 +37,10 @@ int evri_os_memory_create(const char *name, uint64_t bytes, uint64_t page_bytes,
 /* What a descriptor really is. -EBADF: none; -EMEDIUMTYPE: not a memory file. */
 int evri_os_memory_inspect(int fd, struct evri_os_memory_info *ret_info);
 
+/* Reads bytes of a memory file without mapping them: where there is no page they are
+ * zero, and none is taken. -ENODATA: the file ends before. */
+int evri_os_memory_read(int fd, uint64_t offset, void *buffer, size_t bytes);
+
 /* @bytes of addresses, aligned, where nothing can be read or written yet. */
 int evri_os_memory_reserve(uint64_t bytes, uint64_t alignment, void **ret_address);
 

@@ -125,6 +125,25 @@ int evri_os_memory_inspect(int fd, struct evri_os_memory_info *ret_info)
 	return 0;
 }
 
+int evri_os_memory_read(int fd, uint64_t offset, void *buffer, size_t bytes)
+{
+	EVRI_OS_KEEP_ERRNO;
+	char *cursor = buffer;
+
+	while (bytes > 0) {
+		ssize_t got = pread(fd, cursor, bytes, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -ENODATA;
+		cursor += got;
+		offset += (uint64_t)got;
+		bytes -= (size_t)got;
+	}
+	return 0;
+}
+
 /* More addresses than needed, and what is outside of the aligned part given back. */
 int evri_os_memory_reserve(uint64_t bytes, uint64_t alignment, void **ret_address)
 {

@@ -463,8 +463,17 @@ static int map_existing(struct evr_region *region, uint64_t file_bytes)
 	struct evr_region_shared copy;
 	unsigned how = EVRI_OS_MAP_UNRESERVED |
 		       (region->read_only ? EVRI_OS_MAP_READ_ONLY : 0);
-	int error = reserve_addresses(region);
+	int error = evri_os_memory_read(region->fd, 0, &copy, sizeof(copy));
 
+	if (error < 0)
+		return evri_fail(error, "cannot read the memory file: %s",
+				 strerror(-error));
+	/* Where the creator has not been yet there may be no page, and touching one that
+	 * cannot be had would be a SIGBUS. */
+	if (copy.magic != EVR_REGION_MAGIC)
+		return evri_fail(-EMEDIUMTYPE,
+				 "the memory file does not begin as a region");
+	error = reserve_addresses(region);
 	if (error < 0)
 		return error;
 	/* A page that the creator has made real: this takes none. */
