@@ -59,6 +59,8 @@ struct board {
 	uint32_t departed;  /* its attach number */
 	uint32_t answered;  /* operation of the source's whose answer was written */
 	uint32_t audited;   /* the blocks were counted: everybody may leave */
+	uint32_t file;      /* the descriptor that the victim's new file will have */
+	uint32_t outcomes;  /* bits, as the scenario understands them: what was seen */
 	uint32_t done[PARTIES];    /* this worker's operations */
 	uint32_t resting[PARTIES]; /* holds nothing any more, but is still attached */
 	uint32_t sent[PARTIES];    /* messages whose push returned 0 */
@@ -141,6 +143,9 @@ struct scenario {
 	const struct geometry *geometry; /* NULL: the usual one */
 	const struct scenario *partner;  /* of a duet: its enter, operate and leave */
 	uint32_t stride;                 /* every so many points, of many; 0: all */
+	uint32_t outcomes_wanted;        /* bits that the points together must show */
+	bool apart;                      /* what it works on is nobody else's */
+	bool needs_huge_page;            /* of 2 MiB, free on this machine */
 	void (*prepare)(struct party *house);    /* before anybody else is there */
 	void (*supply)(struct party *source);    /* in the source's process */
 	void (*depart)(struct party *departed);  /* in the departed's, who then dies */
@@ -148,6 +153,10 @@ struct scenario {
 	void (*enter)(struct party *victim);     /* attached; about to begin */
 	void (*operate)(struct party *victim);
 	void (*leave)(struct party *victim);     /* it went on: is all as it should be? */
+	/* The bytes to look for stores in, where they are not the region's. */
+	const void *(*look)(struct party *house, pid_t victim, size_t *ret_bytes);
+	/* While the victim is stopped at its point, also if it is killed then. */
+	void (*reached)(struct party *house, pid_t victim);
 	void (*beside)(struct party *house);   /* while the victim is stopped, or dead */
 	void (*conclude)(struct party *house); /* before the blocks are counted */
 	bool source_dies_first;   /* dead and recovered before the victim begins */
@@ -244,13 +253,22 @@ void audit_records(struct party *house);
 /* The victim's own half: begin mark, operation, end mark. */
 void step_through(const struct scenario *scenario, struct party *victim);
 
+/* What is watched for stores: the bytes as they are now, WATCHED_MAX at most. */
+#define WATCHED_MAX (256 * 1024)
+
+struct watched {
+	const void *(*look)(struct party *house, pid_t victim, size_t *ret_bytes);
+	struct party *house;
+};
+
 struct trace {
 	uint64_t *address; /* of the next instruction, before each step */
 	uint32_t *anchor;  /* for each point, the cheapest point to leap to first */
 	uint32_t *passes;  /* how often the address was met before */
 	uint32_t count;
 	uint32_t capacity;
-	uint32_t *stores;  /* the points right behind a change of the watched memory */
+	/* The points right behind a change of the watched memory, or a system call. */
+	uint32_t *stores;
 	uint32_t stores_count;
 };
 
@@ -260,8 +278,8 @@ void step_watchdog(unsigned int seconds);
 /* Waits for the begin mark. */
 enum step_result step_to_begin(pid_t pid);
 /* Steps to the end mark, writing down every address, and where @watched changed. */
-enum step_result step_record(pid_t pid, struct trace *trace, const void *watched,
-			     size_t watched_bytes);
+enum step_result step_record(pid_t pid, struct trace *trace,
+			     const struct watched *watched);
 /* From the begin mark, @point instructions on. */
 enum step_result step_reach(pid_t pid, const struct trace *trace, uint32_t point,
 			    bool leap);
@@ -278,10 +296,18 @@ void trace_free(struct trace *trace);
 /* "name+0x12 (0x401234)", in a buffer of its own. */
 const char *symbol_at(uint64_t address);
 
+/* ---- scenarios_create.c ---- */
+
+/* At the end of all: what those who were killed left behind, or NULL. */
+const char *create_leftovers(void);
+/* Is there a free page of 2 MiB? */
+bool huge_page_free(void);
+
 /* ---- experiment.c ---- */
 
 struct finding {
 	uint64_t address;
+	uint32_t outcomes;
 	char text[600];
 };
 

@@ -428,23 +428,33 @@ static void prepare_board(struct board *board, const struct scenario *scenario,
 {
 	memset(board, 0, sizeof(*board));
 	board->deadline_ns = now_ns() + DEADLINE_SECONDS * UINT64_C(1000000000);
-	board->wanted = is_duet(mode) ? OPERATIONS_WANTED_AFTER_DUET : OPERATIONS_WANTED;
+	board->wanted = is_duet(mode) || scenario->apart ? OPERATIONS_WANTED_AFTER_DUET :
+							   OPERATIONS_WANTED;
 	board->deaths = (mode != MODE_STOP && !is_duet(mode)) || scenario->depart ||
 			scenario->source_dies_first || scenario->gone_is_no_surprise;
 	board->no_ring = scenario->closes_ring;
 	board->no_uring = scenario->shuts_uring;
 }
 
+static const void *look_at_region(struct party *house, pid_t victim, size_t *ret_bytes)
+{
+	(void)victim;
+	*ret_bytes = house->region->mapped[0].bytes;
+	return house->region->base;
+}
+
 /* Steps one party to its point; false: it cannot, or it took another path. */
 static bool step_to_point(struct experiment *x, enum who who, bool record,
 			  struct trace *trace, uint32_t point, bool leap, bool *strayed)
 {
+	struct watched watched = { .look = x->scenario->look, .house = &x->house };
 	pid_t pid = x->pid[who];
 	enum step_result result;
 
+	if (!watched.look)
+		watched.look = look_at_region;
 	if (record)
-		result = step_record(pid, trace, x->house.region->base,
-				     x->house.region->mapped[0].bytes);
+		result = step_record(pid, trace, &watched);
 	else
 		result = step_reach(pid, trace, point, leap);
 	if (result == STEP_LOST) {
@@ -488,6 +498,8 @@ static void run_solo(struct experiment *x, bool leap, bool *strayed)
 {
 	if (!step_victim(x, leap, strayed))
 		return;
+	if (x->scenario->reached)
+		x->scenario->reached(&x->house, x->pid[VICTIM]);
 	if (victim_dies(x)) {
 		kill_party(x, VICTIM);
 		x->board->cut_short = 1;
@@ -565,6 +577,7 @@ bool experiment_run(const struct plan *plan, struct finding *ret)
 		end_all(&x);
 		step_watchdog(0);
 		gather(&x);
+		ret->outcomes = board->outcomes;
 		if (x.house.region) /* given up half-way */
 			evr_region_detach(x.house.region);
 	} while (strayed);

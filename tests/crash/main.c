@@ -26,8 +26,11 @@
  *	begins  the victim is stopped, then the partner; the victim ends first.
  *
  * Where there are very many points, and in ./check quick, every few are tried, and those
- * right behind a store to shared memory ("points=N of=M"): between two stores, what one
- * who is killed leaves in the memory is the same.
+ * right behind a store to shared memory or a system call ("points=N of=M"): between two
+ * of them, what one who is killed leaves behind is the same.
+ *
+ * Creation (create) has the victim alone in a region of its own, that nobody could see:
+ * there the harness takes the file from its hands, and others try to attach to it.
  *
  * Afterwards every block must be free exactly once, every message taken once, every
  * request of a living submitter answered once, every ring, home and record at rest
@@ -86,6 +89,7 @@ struct share {
 	uint32_t of;
 	bool strided;
 	uint32_t failed;
+	uint32_t outcomes;
 	uint64_t elapsed_ns;
 	uint32_t texts_count;
 	char texts[TEXTS_MAX][900];
@@ -139,6 +143,12 @@ static bool named(const char *list, const char *operation, const char *mode)
 static void choose_items(void)
 {
 	for (int i = 0; scenarios[i]; i++) {
+		if (scenarios[i]->needs_huge_page && !huge_page_free()) {
+			if (named(options.only, scenarios[i]->name, ""))
+				printf("skip %s: no huge page of 2 MiB is free; "
+				       "./check --reserve\n", scenarios[i]->name);
+			continue;
+		}
 		for (int mode = 0; mode < MODES; mode++) {
 			if (!(scenarios[i]->modes & IN(mode)) ||
 			    !named(options.only, scenarios[i]->name, mode_names[mode]))
@@ -191,6 +201,17 @@ static void run_point(struct share *share, const struct item *item, struct plan 
 	share->points++;
 	if (!experiment_run(plan, &finding))
 		keep_finding(share, item, plan, &finding);
+	share->outcomes |= finding.outcomes;
+}
+
+/* Whose is a point? Each lane walks the path itself, and a path may be some instructions
+ * longer in one than in the other (where a number in /proc has one digit more): so it is
+ * told by what stays the same. */
+static uint32_t lane_of(const struct trace *trace, uint32_t point)
+{
+	uint64_t key = trace->address[point] + trace->passes[point];
+
+	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) % options.lanes;
 }
 
 /* The points of one path, as far as they are this lane's. */
@@ -198,10 +219,12 @@ static void run_points(struct share *share, const struct item *item, struct plan
 		       uint32_t lane)
 {
 	const struct trace *trace = plan->trace;
-	uint32_t chosen = 0, stores = 0;
+	uint32_t stores = 0;
 
 	plan->record = false;
 	plan->verbose = options.verbose;
+	if (!trace->passes) /* the path was lost on the way, and that is reported */
+		return;
 	if (options.point != POINT_NONE) {
 		if (options.point < trace->count)
 			run_point(share, item, plan, options.point);
@@ -216,7 +239,7 @@ static void run_points(struct share *share, const struct item *item, struct plan
 		share->strided |= stride > 1;
 		if (point % stride != 0 && !store)
 			continue;
-		if (chosen++ % options.lanes != lane)
+		if (lane_of(trace, point) != lane)
 			continue;
 		if (__atomic_load_n(stop_all, __ATOMIC_RELAXED) ||
 		    share->failed >= FAILURES_MAX)
@@ -237,6 +260,7 @@ static void run_path(struct share *share, const struct item *item, struct plan *
 	plan->record = true;
 	plan->verbose = false;
 	bool good = experiment_run(plan, &finding);
+	share->outcomes |= finding.outcomes;
 	plan->point = trace.count;
 	share->points += lane == 0;
 	share->of += trace.count + 1;
@@ -322,6 +346,8 @@ static pid_t start_lane(uint32_t lane)
 static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all_gone)
 {
 	const struct item *item = &items[number];
+	uint32_t missing = options.point == POINT_NONE ? item->scenario->outcomes_wanted :
+							 0;
 	uint32_t sum = 0, bad = 0, of = 0;
 	uint64_t elapsed_ns = 0;
 	bool strided = false;
@@ -333,6 +359,7 @@ static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all
 			return false;
 		sum += share->points;
 		bad += share->failed;
+		missing &= ~share->outcomes;
 		strided |= share->strided;
 		if (share->of > of)
 			of = share->of;
@@ -341,11 +368,15 @@ static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all
 	}
 	if (sum == 0)
 		return true;
+	bad += missing != 0;
 	printf("crash %s %s points=%u", item->scenario->name, mode_names[item->mode],
 	       sum);
 	if (strided)
 		printf(" of=%u", of);
 	printf(" failed=%u\n", bad);
+	if (missing)
+		printf("not ok %s %s: outcomes %x were never seen\n",
+		       item->scenario->name, mode_names[item->mode], missing);
 	for (uint32_t lane = 0; lane < options.lanes; lane++) {
 		for (uint32_t i = 0; i < shares[number][lane].texts_count; i++)
 			printf("%s\n", shares[number][lane].texts[i]);
@@ -382,6 +413,9 @@ static int run_all(void)
 		else
 			nanosleep(&moment, NULL);
 	}
+	const char *left = create_leftovers();
+	if (left)
+		printf("not ok what was killed leaves nothing behind: %s\n", left);
 	if (broken)
 		printf("not ok the harness itself: %u of its %u lanes broke off\n",
 		       broken, options.lanes);
@@ -397,7 +431,7 @@ static int run_all(void)
 	}
 	printf("crash points: %lu, experiments: %lu, failed: %lu\n", distinct, points,
 	       failed);
-	return failed || broken || points == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return failed || broken || left || points == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static void list(void)

@@ -28,6 +28,9 @@ extern const struct scenario scenario_attach, scenario_detach, scenario_create_r
 	scenario_create_uring, scenario_create_beside_create, scenario_grow_region,
 	scenario_grow_pool, scenario_meet_extent, scenario_retire, scenario_revive;
 
+extern const struct scenario scenario_create, scenario_create_huge,
+	scenario_attach_read_only;
+
 extern const struct scenario scenario_recover_beside_flush,
 	scenario_recover_beside_refill, scenario_recover_beside_pop,
 	scenario_recover_beside_recover, scenario_recover_beside_complete,

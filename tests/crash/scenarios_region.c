@@ -32,6 +32,29 @@ const struct scenario scenario_attach = {
 	.leave = leave_attached,
 };
 
+static void do_attach_read_only(struct party *victim)
+{
+	victim->result = evr_region_attach_read_only(evr_region_fd(victim->region),
+						     &victim->second_region);
+}
+
+/* It is no participant, so who dies there leaves nothing to recover. */
+static void beside_read_only(struct party *house)
+{
+	if (evr_participant_find_dead(house->region) > !!house->board->cut_short)
+		complain(house, "one who only looks left a participant");
+}
+
+const struct scenario scenario_attach_read_only = {
+	.name = "attach-read-only",
+	.about = "looking at a region",
+	.modes = MODES_ALONE,
+	.geometry = &geometry_small,
+	.operate = do_attach_read_only,
+	.leave = leave_attached,
+	.beside = beside_read_only,
+};
+
 /* With a message in the ring that still bears its sender's number. */
 static void enter_attached(struct party *victim)
 {

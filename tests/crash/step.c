@@ -204,25 +204,37 @@ static void note_store(struct trace *trace)
 	trace->stores[count] = trace->count;
 }
 
-enum step_result step_record(pid_t pid, struct trace *trace, const void *watched,
-			     size_t watched_bytes)
+/* Is the instruction there "syscall"? */
+static bool is_system_call(pid_t pid, uint64_t address)
 {
-	char *before = watched_bytes ? malloc(watched_bytes) : NULL;
+	return (ptrace(PTRACE_PEEKTEXT, pid, address, 0) & 0xffff) == 0x050f;
+}
+
+enum step_result step_record(pid_t pid, struct trace *trace,
+			     const struct watched *watched)
+{
+	static char before[WATCHED_MAX];
+	size_t before_bytes, bytes;
+	const void *seen = watched->look(watched->house, pid, &before_bytes);
 	enum step_result result = STEP_OK;
 	uint64_t address;
 
-	if (before)
-		memcpy(before, watched, watched_bytes);
+	memcpy(before, seen, before_bytes);
 	while (result == STEP_OK &&
 	       (address = step_address(pid)) != (uintptr_t)crash_end_mark) {
+		bool remarkable = is_system_call(pid, address);
+
 		trace_add(trace, address);
 		result = go(PTRACE_SINGLESTEP, pid);
-		if (before && memcmp(before, watched, watched_bytes) != 0) {
-			note_store(trace);
-			memcpy(before, watched, watched_bytes);
+		seen = watched->look(watched->house, pid, &bytes);
+		if (bytes != before_bytes || memcmp(before, seen, bytes) != 0) {
+			memcpy(before, seen, bytes);
+			before_bytes = bytes;
+			remarkable = true;
 		}
+		if (remarkable)
+			note_store(trace);
 	}
-	free(before);
 	if (result != STEP_OK)
 		return result;
 	find_anchors(trace);

@@ -12,6 +12,7 @@
 check_PROGRAMS += \
 	tests/process/chaos \
 	tests/process/grow \
+	tests/process/leftovers \
 	tests/process/many_to_many \
 	tests/process/ring_chaos \
 	tests/process/round_trip \
@@ -20,6 +21,7 @@ check_PROGRAMS += \
 
 tests_process_chaos_LDADD = $(evr_core)
 tests_process_grow_LDADD = $(evr_core)
+tests_process_leftovers_LDADD = $(evr_core)
 tests_process_many_to_many_LDADD = $(evr_core)
 tests_process_ring_chaos_LDADD = $(evr_core)
 tests_process_round_trip_LDADD = $(evr_core)
@@ -29,4 +31,4 @@ tests_process_threads_LDADD = $(evr_core)
 # It uses threads with and without --threads.
 tsan_programs += tests/process/threads
 
-EXTRA_DIST += tests/process/chaos.h tests/process/process.h
+EXTRA_DIST += tests/process/chaos.h tests/process/machine.h tests/process/process.h

@@ -30,6 +30,7 @@ unit_programs = \
 	tests/unit/test_error \
 	tests/unit/test_evering \
 	tests/unit/test_grow \
+	tests/unit/test_half_made \
 	tests/unit/test_home \
 	tests/unit/test_layout \
 	tests/unit/test_meet \
@@ -55,6 +56,7 @@ unit_programs = \
 	tests/unit/test_ring \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_slot \
+	tests/unit/test_sizes \
 	tests/unit/test_token \
 	tests/unit/test_turnover \
 	tests/unit/test_uring \
@@ -81,6 +83,7 @@ tests_unit_test_directory_LDADD = $(unit_ldadd)
 tests_unit_test_dump_LDADD = $(unit_ldadd)
 tests_unit_test_evering_LDADD = $(unit_ldadd)
 tests_unit_test_grow_LDADD = $(unit_ldadd)
+tests_unit_test_half_made_LDADD = $(unit_ldadd)
 tests_unit_test_home_LDADD = $(unit_ldadd)
 tests_unit_test_layout_LDADD = $(unit_ldadd)
 tests_unit_test_meet_LDADD = $(unit_ldadd)
@@ -101,6 +104,7 @@ tests_unit_test_region_attach_LDADD = $(unit_ldadd)
 tests_unit_test_ring_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_ring_slot_LDADD = $(unit_ldadd)
+tests_unit_test_sizes_LDADD = $(unit_ldadd)
 tests_unit_test_token_LDADD = $(unit_ldadd)
 tests_unit_test_turnover_LDADD = $(unit_ldadd)
 tests_unit_test_uring_LDADD = $(unit_ldadd)

@@ -8,12 +8,14 @@
 vm_programs = \
 	tests/vm/growth \
 	tests/vm/limits \
+	tests/vm/meeting \
 	tests/vm/members \
 	tests/vm/numa_probe \
 	tests/vm/placement
 
 tests_vm_growth_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_limits_LDADD = $(evr_lib) $(NUMA_LIBS)
+tests_vm_meeting_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_members_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_numa_probe_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_placement_LDADD = $(evr_lib) $(NUMA_LIBS)
