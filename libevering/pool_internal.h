@@ -118,6 +118,17 @@ static inline uint32_t evri_extent_state(uint64_t word)
 int evri_pool_revive(struct evr_pool *pool, uint32_t class_index, uint32_t blocks_count,
 		     uint32_t range);
 
+/* Bytes of the region, from its start. */
+struct evri_hole {
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+/* What is without pages in a range because it was given back, in ascending order; the
+ * caller's to free. */
+int evri_pool_holes(const struct evr_pool *pool, uint32_t range, struct evri_hole **ret,
+		    uint32_t *ret_count);
+
 /* The agent's thread has left whatever it did before: nothing that it does from here on
  * goes by what it knew. */
 static inline void evri_agent_acknowledge(const struct evr_agent *agent)

@@ -31,6 +31,7 @@
 #include <evering/pool_extent.h>
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pool_internal.h"
@@ -112,13 +113,8 @@ static bool take_span_out(struct evr_agent *agent, const struct evri_span *span)
 
 /* ---- the pages inside payloads ---- */
 
-struct hole {
-	uint64_t offset;
-	uint64_t bytes;
-};
-
-static struct hole hole_in(const struct evr_pool *pool, const struct evri_span *span,
-			   uint32_t block)
+static struct evri_hole hole_in(const struct evr_pool *pool, const struct evri_span *span,
+				uint32_t block)
 {
 	const struct evri_chunk *chunk =
 		&pool->chunks[span->first_chunk + block / EVR_POOL_CHUNK_BLOCKS];
@@ -128,7 +124,7 @@ static struct hole hole_in(const struct evr_pool *pool, const struct evri_span *
 	uint64_t begin = (prefix + EVR_BLOCK_PREFIX_BYTES + page_bytes - 1) / page_bytes *
 			 page_bytes;
 	uint64_t end = (prefix + chunk->stride_bytes) / page_bytes * page_bytes;
-	struct hole hole = { .offset = begin, .bytes = end > begin ? end - begin : 0 };
+	struct evri_hole hole = { .offset = begin, .bytes = end > begin ? end - begin : 0 };
 
 	return hole;
 }
@@ -141,11 +137,51 @@ static bool has_pages(const struct evr_pool *pool, const struct evri_span *span)
 	return false;
 }
 
+static int by_offset(const void *a, const void *b)
+{
+	const struct evri_hole *one = a, *other = b;
+
+	return (one->offset > other->offset) - (one->offset < other->offset);
+}
+
+int evri_pool_holes(const struct evr_pool *pool, uint32_t range, struct evri_hole **ret,
+		    uint32_t *ret_count)
+{
+	uint32_t spans = evr_load_acquire_u32(&pool->spans_count);
+	struct evri_hole *holes = NULL;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < spans; i++) {
+		const struct evri_span *span = &pool->spans[i];
+		struct evri_hole *more;
+
+		if (!span->word || span->range != range ||
+		    evri_extent_state(evr_load_acquire_u64(span->word)) !=
+			    EVR_EXTENT_RETIRED)
+			continue;
+		more = realloc(holes, (count + span->blocks_count) * sizeof(*holes));
+		if (!more) {
+			free(holes);
+			return -ENOMEM;
+		}
+		holes = more;
+		for (uint32_t k = 0; k < span->blocks_count; k++) {
+			holes[count] = hole_in(pool, span, k);
+			count += holes[count].bytes != 0;
+		}
+	}
+	if (count)
+		qsort(holes, count, sizeof(*holes), by_offset);
+	*ret = holes;
+	*ret_count = count;
+	return 0;
+}
+
 static int punch(const struct evr_pool *pool, const struct evri_span *span,
 		 uint64_t *ret_bytes)
 {
 	for (uint32_t i = 0; i < span->blocks_count; i++) {
-		struct hole hole = hole_in(pool, span, i);
+		struct evri_hole hole = hole_in(pool, span, i);
 		int error;
 
 		if (hole.bytes == 0)

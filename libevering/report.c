@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "region_internal.h"
+#include "pool_internal.h"
 #include "text.h"
 
 #define LOOK_PAGES 1024
@@ -38,12 +38,15 @@ static int count_page(struct evr_range_report *range, int node, uint64_t bytes)
 	return 0;
 }
 
-static int look_at_pages(const char *address, struct evr_range_report *range)
+static int look_at_pages(char *address, uint64_t bytes,
+			 struct evr_range_report *range)
 {
-	uint64_t pages = range->bytes / range->page_bytes;
+	uint64_t pages = bytes / range->page_bytes;
 	int found[LOOK_PAGES];
 	int error = 0;
 
+	/* Fails where a hole was punched that cannot be filled: the counts say so. */
+	(void)evri_os_memory_populate_read(address, bytes);
 	for (uint64_t done = 0; error == 0 && done < pages;) {
 		uint32_t some = pages - done < LOOK_PAGES ? (uint32_t)(pages - done) :
 							    LOOK_PAGES;
@@ -64,23 +67,52 @@ static int look_at_pages(const char *address, struct evr_range_report *range)
 	return error;
 }
 
-static int look_at_range(struct evr_region *region, struct evr_range_report *range)
+/* What is between the holes: a look at those would fill them. */
+static int look_between(const struct evr_region *region, const struct evri_hole *holes,
+			uint32_t holes_count, struct evr_range_report *range)
 {
-	char *address = region->base + range->offset;
-	struct evri_os_mapping_info info;
-	int error;
+	uint64_t at = range->offset;
+	int error = 0;
 
-	/* Fails where a hole was punched that cannot be filled: the counts say so. */
-	(void)evri_os_memory_populate_read(address, range->bytes);
-	error = evri_os_mapping_inspect(address, range->bytes, &info);
+	for (uint32_t i = 0; error == 0 && i < holes_count; i++) {
+		if (holes[i].offset > at)
+			error = look_at_pages(region->base + at, holes[i].offset - at,
+					      range);
+		range->returned_bytes += holes[i].bytes;
+		at = holes[i].offset + holes[i].bytes;
+	}
+	if (error == 0 && range->offset + range->bytes > at)
+		error = look_at_pages(region->base + at,
+				      range->offset + range->bytes - at, range);
+	return error;
+}
+
+static int look_at_range(struct evr_region *region, const struct evr_pool *pool,
+			 uint32_t index, struct evr_range_report *range)
+{
+	struct evri_hole *holes = NULL;
+	struct evri_os_mapping_info info;
+	uint32_t holes_count = 0;
+	int error = 0;
+
+	if (pool)
+		error = evri_pool_holes(pool, index, &holes, &holes_count);
+	if (error == 0)
+		error = look_between(region, holes, holes_count, range);
+	free(holes);
+	if (error < 0)
+		return error;
+	error = evri_os_mapping_inspect(region->base + range->offset, range->bytes,
+					&info);
 	if (error < 0)
 		return evri_fail(error, "cannot read /proc/self/smaps: %s",
 				 strerror(-error));
-	range->huge_bytes = range->page_bytes > EVR_PAGE_4K ? range->bytes :
-							      info.huge_bytes;
+	range->huge_bytes = range->page_bytes > EVR_PAGE_4K ?
+				    range->bytes - range->returned_bytes :
+				    info.huge_bytes;
 	range->locked = info.locked;
 	range->dumped = info.dumped;
-	return look_at_pages(address, range);
+	return 0;
 }
 
 int evr_region_report(struct evr_region *region, struct evr_report **ret_report)
@@ -88,6 +120,7 @@ int evr_region_report(struct evr_region *region, struct evr_report **ret_report)
 	struct evr_report *report = calloc(1, sizeof(*report));
 	struct evri_range_cursor cursor = { 0 };
 	struct evri_os_memory_info info;
+	struct evr_pool *pool = NULL;
 	struct evri_range found;
 	int error;
 
@@ -96,6 +129,9 @@ int evr_region_report(struct evr_region *region, struct evr_report **ret_report)
 	error = evri_os_memory_inspect(region->fd, &info);
 	if (error == 0)
 		error = evri_region_map_ranges(region);
+	/* Without one, or with one that is broken, nothing was given back. */
+	if (error == 0 && evr_pool_open(region, &pool) < 0)
+		pool = NULL;
 	report->bytes_max = region->bytes;
 	report->page_bytes = region->page_bytes;
 	while (error == 0 && evri_range_next(region, &cursor, &found)) {
@@ -115,8 +151,10 @@ int evr_region_report(struct evr_region *region, struct evr_report **ret_report)
 		range->flags = evr_plain_load_u32(&shared->flags);
 		range->nodes_wanted = evr_plain_load_u64(&shared->nodes);
 		range->settle_ns = evr_plain_load_u64(&shared->settle_ns);
-		error = look_at_range(region, range);
+		error = look_at_range(region, pool, found.index, range);
 	}
+	if (pool)
+		evri_pool_free(pool);
 	if (error < 0) {
 		evr_region_report_destroy(report);
 		return error;
@@ -193,6 +231,9 @@ static void tell_range(struct evri_text *text, uint32_t index,
 		evri_say(text, ", node %d: %" PRIu64 " pages",
 			      range->nodes[i].node,
 			      range->nodes[i].bytes / range->page_bytes);
+	if (range->returned_bytes)
+		evri_say(text, ", %" PRIu64 " pages given back",
+			 range->returned_bytes / range->page_bytes);
 	if (range->absent_bytes)
 		evri_say(text, ", ABSENT: %" PRIu64 " pages",
 			      range->absent_bytes / range->page_bytes);

@@ -59,6 +59,7 @@ struct range_report {
 	std::uint64_t nodes_wanted; /* node n at bit n, up to 63 */
 	std::uint64_t page_bytes;
 	std::uint64_t huge_bytes;   /* mapped here in pages of 2 MiB or more */
+	std::uint64_t returned_bytes; /* given back by agent::retire() */
 	std::uint64_t absent_bytes; /* holes that somebody punched */
 	bool locked;
 	bool dumped;
@@ -215,6 +216,7 @@ private:
 			.nodes_wanted = found.nodes_wanted,
 			.page_bytes = found.page_bytes,
 			.huge_bytes = found.huge_bytes,
+			.returned_bytes = found.returned_bytes,
 			.absent_bytes = found.absent_bytes,
 			.locked = found.locked,
 			.dumped = found.dumped,

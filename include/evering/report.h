@@ -37,7 +37,8 @@ struct evr_node_bytes {
  * @nodes_wanted: those of the policy, node n at bit n, up to 63.
  * @page_bytes:   of the file's pages.
  * @huge_bytes:   how much of it is mapped here in pages of 2 MiB or more.
- * @absent_bytes: pages that the kernel says are not there: somebody punched a hole.
+ * @returned_bytes: given back by evr_pool_retire().
+ * @absent_bytes: more pages that the kernel says are not there: somebody punched a hole.
  * @locked:       is it locked in memory (by the process that made it real)?
  * @dumped:       is it part of core dumps?
  * @settle_ns:    how long making it real took.
@@ -54,6 +55,7 @@ struct evr_range_report {
 	uint64_t nodes_wanted;
 	uint64_t page_bytes;
 	uint64_t huge_bytes;
+	uint64_t returned_bytes;
 	uint64_t absent_bytes;
 	bool locked;
 	bool dumped;
@@ -83,8 +85,8 @@ struct evr_report {
  * @region:     an attached region; reading is enough.
  * @ret_report: the report, to be given to evr_region_report_destroy().
  *
- * Brings all pages into this process's page tables first, and reads /proc/self/smaps:
- * milliseconds for each GiB of small pages.
+ * Brings all pages into this process's page tables first, but for those that were given
+ * back, and reads /proc/self/smaps: milliseconds for each GiB of small pages.
  *
  * Threads: any. Signals: not from handlers. Stopped or killed inside: nobody notices.
  *

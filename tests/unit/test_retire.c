@@ -112,6 +112,27 @@ Test(retire, pages_go_back_and_prefixes_stay)
 	peer_close(&peer);
 }
 
+Test(retire, a_report_tells_what_was_given_back_and_leaves_it)
+{
+	uint32_t range;
+	struct peer peer = with_blocks(&range);
+	uint64_t before = bytes_real(&peer);
+	struct evr_report *report;
+
+	MUST(evr_pool_retire(&peer.agent, range, NULL));
+	MUST(evr_region_report(peer.region, &report));
+	cr_assert_eq(report->ranges[range].returned_bytes, PUNCHED);
+	cr_assert_eq(report->ranges[range].absent_bytes, 0);
+	cr_assert_eq(report->ranges[0].returned_bytes, 0);
+	cr_assert_eq(before - bytes_real(&peer), PUNCHED, "looking brings nothing back");
+	evr_region_report_destroy(report);
+	MUST(put_blocks(&peer, BLOCKS, range));
+	MUST(evr_region_report(peer.region, &report));
+	cr_assert_eq(report->ranges[range].returned_bytes, 0);
+	evr_region_report_destroy(report);
+	peer_close(&peer);
+}
+
 Test(retire, growing_makes_the_same_blocks_serve_again)
 {
 	uint32_t range;
