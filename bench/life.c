@@ -3,8 +3,10 @@
 /*
  * life.c - evr-bench-life: what a region costs outside of the data path, in a table:
  * creating one, beside what the kernel alone takes for the same pages; attaching to a
- * large one; connecting to a listener, up to the first answer; and how long after a kill
- * a submitter who sleeps has its request back. bench/README.md says how to read it.
+ * large one; connecting to a listener, up to the first answer; how long after a kill a
+ * submitter who sleeps has its request back, or a program with a janitor its blocks; and
+ * what the thread costs that looks after peers which never sleep. bench/README.md says
+ * how to read it.
  */
 
 #ifndef _GNU_SOURCE
@@ -12,12 +14,16 @@
 #endif
 
 #include <err.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +36,7 @@
 
 #define REPETITIONS 101
 #define CREATIONS 7
+#define LOOKS 5
 #define GIB (UINT64_C(1) << 30)
 #define ADDRESS "@evr-bench-life"
 
@@ -200,7 +207,46 @@ static double ask(struct view *view, struct evr_submitter *submitter, uint64_t o
 	return begun;
 }
 
-static void bench_death(void)
+/* Never in a waiting call, so that nothing but the locks tells of its end. */
+static void serve_awake(struct view *view)
+{
+	struct evr_completer *completer;
+	struct evr_request request;
+
+	must(evr_completer_open(view->uring, &view->agent, NULL, &completer));
+	for (;;) {
+		if (evr_completer_try_receive(completer, &request) < 0)
+			sched_yield();
+		else if (request.operation == 0)
+			must(evr_completer_complete(completer, request.block.token, 0,
+						    0));
+	}
+}
+
+static pid_t start(const struct view *view, void (*act)(struct view *))
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct view mine;
+
+		must(evr_region_attach(evr_region_fd(view->region), &mine.region));
+		join(&mine);
+		act(&mine);
+		_exit(0);
+	}
+	return child;
+}
+
+static void part(struct view *view)
+{
+	evr_agent_close(&view->agent);
+	evr_uring_close(view->uring);
+	evr_pool_close(view->pool);
+	evr_region_detach(view->region);
+}
+
+static void bench_death(const char *what, void (*act)(struct view *))
 {
 	double us[REPETITIONS];
 
@@ -210,26 +256,105 @@ static void bench_death(void)
 		pid_t child;
 
 		make(&view);
-		child = fork();
-		if (child == 0) {
-			struct view mine;
-
-			must(evr_region_attach(evr_region_fd(view.region), &mine.region));
-			join(&mine);
-			serve(&mine);
-			_exit(0);
-		}
+		child = start(&view, act);
 		must(evr_submitter_open(view.uring, &view.agent, NULL, &submitter));
 		ask(&view, submitter, 0, 0);
 		us[i] = ask(&view, submitter, 1, child);
 		waitpid(child, NULL, 0);
 		evr_submitter_close(submitter);
-		evr_agent_close(&view.agent);
-		evr_uring_close(view.uring);
-		evr_pool_close(view.pool);
-		evr_region_detach(view.region);
+		part(&view);
 	}
-	tell("from a completer's kill to its request, submitter asleep", us, REPETITIONS);
+	tell(what, us, REPETITIONS);
+}
+
+/* Up to the end of the step that brought the request back. */
+static double step_until_death(struct evr_janitor *janitor, pid_t victim)
+{
+	struct pollfd entry = { .fd = evr_janitor_fd(janitor), .events = POLLIN };
+	double begun = now_us();
+	int dead = 0;
+
+	kill(victim, SIGKILL);
+	while (dead == 0) {
+		poll(&entry, 1, -1);
+		dead = evr_janitor_step(janitor, NULL);
+		must(dead);
+	}
+	return now_us() - begun;
+}
+
+static void bench_janitor(void)
+{
+	double us[REPETITIONS];
+
+	for (int i = 0; i < REPETITIONS; i++) {
+		struct evr_request request = { .operation = 1 };
+		struct evr_submitter *submitter;
+		struct evr_janitor *janitor;
+		struct view view;
+		pid_t child;
+
+		make(&view);
+		must(evr_janitor_open(view.region, NULL, &janitor));
+		child = start(&view, serve_awake);
+		must(evr_submitter_open(view.uring, &view.agent, NULL, &submitter));
+		ask(&view, submitter, 0, 0);
+		must(evr_janitor_step(janitor, NULL));
+		must(evr_block_alloc(&view.agent, 64, &request.block));
+		must(evr_submitter_submit(submitter, &request, EVR_NEVER));
+		usleep(20000);
+		us[i] = step_until_death(janitor, child);
+		waitpid(child, NULL, 0);
+		evr_janitor_close(janitor);
+		evr_submitter_close(submitter);
+		part(&view);
+	}
+	tell("from a kill to the end of a janitor's step", us, REPETITIONS);
+}
+
+static double cpu_us(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_SELF, &used);
+	return (double)used.ru_utime.tv_sec * 1e6 + (double)used.ru_utime.tv_usec +
+	       (double)used.ru_stime.tv_sec * 1e6 + (double)used.ru_stime.tv_usec;
+}
+
+static void wait_for_stop(struct view *view)
+{
+	(void)view;
+	for (;;)
+		pause();
+}
+
+/* A process whose thread watches and does nothing else, for a second, beside one that
+ * never slept, or beside one whose thread can be watched. */
+static void bench_looking_after(const char *what, void (*act)(struct view *))
+{
+	double us[LOOKS];
+
+	for (int i = 0; i < LOOKS; i++) {
+		struct evr_completer *completer;
+		struct evr_request request;
+		struct view view;
+		pid_t child;
+
+		make(&view);
+		child = start(&view, act);
+		must(evr_completer_open(view.uring, &view.agent, NULL, &completer));
+		if (evr_completer_receive(completer, &request, 1) != -ETIMEDOUT)
+			errx(1, "somebody asks");
+		usleep(100000);
+		us[i] = cpu_us();
+		usleep(1000000);
+		us[i] = cpu_us() - us[i];
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		evr_completer_close(completer);
+		part(&view);
+	}
+	tell(what, us, LOOKS);
 }
 
 static void listen_and_serve(int ready)
@@ -243,14 +368,7 @@ static void listen_and_serve(int ready)
 	make(&view);
 	must(evr_listen(&options, &listener));
 	must(evr_listener_add(listener, view.region, ""));
-	if (fork() == 0) {
-		struct view mine;
-
-		must(evr_region_attach(evr_region_fd(view.region), &mine.region));
-		join(&mine);
-		serve(&mine);
-		_exit(0);
-	}
+	start(&view, serve);
 	if (write(ready, "", 1) != 1)
 		_exit(1);
 	for (;;)
@@ -288,10 +406,7 @@ static void bench_connect(void)
 		ask(&view, submitter, 0, 0);
 		us[i] = now_us() - us[i];
 		evr_submitter_close(submitter);
-		evr_agent_close(&view.agent);
-		evr_uring_close(view.uring);
-		evr_pool_close(view.pool);
-		evr_region_detach(view.region);
+		part(&view);
 	}
 	kill(-child, SIGKILL);
 	waitpid(child, NULL, 0);
@@ -311,6 +426,10 @@ int main(void)
 		     EVR_REGION_TRANSPARENT);
 	bench_attach("1 GiB of 2 MiB pages, attached to", EVR_PAGE_2M, 0);
 	bench_connect();
-	bench_death();
+	bench_death("from a completer's kill to its request, submitter asleep", serve);
+	bench_death("the same, the completer never slept", serve_awake);
+	bench_janitor();
+	bench_looking_after("CPU time a second, watching one that sleeps", serve);
+	bench_looking_after("the same, one that never slept", wait_for_stop);
 	return 0;
 }

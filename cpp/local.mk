@@ -11,6 +11,7 @@ everinginclude_HEADERS += \
 	cpp/evering/error.hpp \
 	cpp/evering/evering.hpp \
 	cpp/evering/handle.hpp \
+	cpp/evering/janitor.hpp \
 	cpp/evering/meet.hpp \
 	cpp/evering/message.hpp \
 	cpp/evering/pool.hpp \

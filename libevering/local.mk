@@ -48,13 +48,16 @@ libevering_core_la_SOURCES = \
 	libevering/home.c \
 	libevering/recovery.c \
 	libevering/uring.c \
+	libevering/answer.c \
 	libevering/watch.c \
+	libevering/janitor.c \
 	libevering/channel.c \
 	libevering/channel_wait.c \
 	libevering/dump_gather.c \
 	libevering/dump.c \
 	libevering/report.c \
 	libevering/abi.c \
+	libevering/answer.h \
 	libevering/channel_internal.h \
 	libevering/dump_internal.h \
 	libevering/home.h \
@@ -97,6 +100,7 @@ everinginclude_HEADERS = \
 	include/evering/error.h \
 	include/evering/evering.h \
 	include/evering/home.h \
+	include/evering/janitor.h \
 	include/evering/meet.h \
 	include/evering/number_set.h \
 	include/evering/participant.h \

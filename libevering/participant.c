@@ -99,6 +99,9 @@ int evri_participant_join(struct evr_region *region, int carrier_fd)
 		error = try_join(region, i);
 	evri_os_liveness_finish(&region->hold, error == 0);
 
+	/* Somebody has to look after us as long as we have no thread that is watched. */
+	if (error == 0)
+		evri_participant_arrive(region);
 	if (error == 0 || error == -ENOSPC)
 		return error;
 	if (error != -EBUSY)
@@ -108,6 +111,14 @@ int evri_participant_join(struct evr_region *region, int carrier_fd)
 			 "all %u participant records are taken, %d of them by dead ones "
 			 "that a living participant's evr_recover() would free",
 			 region->participants_count, evr_participant_find_dead(region));
+}
+
+void evri_participant_arrive(struct evr_region *region)
+{
+	/* SYNC region/arrivals (release), pairs with watch_others(): who sees the count
+	 * sees the record. */
+	evr_fetch_add_acq_rel_u32(&region->shared->arrivals, 1);
+	evri_os_futex_wake((const uint32_t *)&region->shared->arrivals, INT32_MAX);
 }
 
 void evri_participant_leave(struct evr_region *region)

@@ -560,8 +560,8 @@ struct evr_region *evr_region_detach(struct evr_region *region)
 		region->base = NULL;
 		return free_view(region);
 	}
-	if (region->watch)
-		region->watch_stop(region);
+	if (region->before_leave)
+		region->before_leave(region);
 	if (!region->read_only)
 		evri_participant_leave(region);
 	return free_view(region);

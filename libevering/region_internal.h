@@ -18,6 +18,12 @@
 
 /* ---- region.c ---- */
 
+enum evri_watch_state {
+	EVRI_WATCH_NONE,      /* it begins at the first sleep */
+	EVRI_WATCH_TRIED,     /* it runs, or cannot */
+	EVRI_WATCH_FORBIDDEN, /* a janitor does its work */
+};
+
 /* A range that this process has mapped; bytes 0: it has not. */
 struct evri_mapped {
 	uint64_t offset;
@@ -49,10 +55,12 @@ struct evr_region {
 	 * left (evr_pool_close() looks) means that there is nothing to recover. */
 	struct evr_atomic_u32 handles_open;
 	struct evr_atomic_u32 blocks_left;
-	/* The thread that waits for deaths (watch.c), started at the first sleep. */
+	/* The thread that waits for deaths (watch.c), started at the first sleep, unless
+	 * the application drives a janitor instead. Changes under @map_lock. */
 	struct evri_watch *watch;
-	void (*watch_stop)(struct evr_region *region);
-	struct evr_atomic_u32 watch_tried;
+	struct evr_atomic_u32 watch_state;
+	bool recovers; /* somebody else's blocks went through our hands, on the side */
+	void (*before_leave)(struct evr_region *region); /* ends that, or NULL */
 	pthread_mutex_t map_lock; /* of what follows, among our threads */
 	struct evri_mapped mapped[EVR_RANGES_MAX];
 };
@@ -135,6 +143,8 @@ int evri_region_attach_with(int fd, int carrier_fd, struct evr_region **ret_regi
 /* @carrier_fd: see evri_os_liveness_prepare(); -1: none. */
 int evri_participant_join(struct evr_region *region, int carrier_fd);
 void evri_participant_leave(struct evr_region *region);
+/* Something is new in the records: wakes the threads that wait for deaths. */
+void evri_participant_arrive(struct evr_region *region);
 /* Does any record say ALIVE with this number? One that died unnoticed still does. */
 bool evri_participant_alive(const struct evr_region *region, uint32_t number);
 int evri_agent_claim(struct evr_region *region, struct evr_agent_shared **ret);

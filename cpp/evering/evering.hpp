@@ -15,6 +15,7 @@
  *	channel<T, U>                 a uring with types          channel.hpp
  *	submitter, completer          its two ends                channel.hpp
  *	recover()                     what the dead held          recovery.hpp
+ *	janitor                       the same, from a loop       janitor.hpp
  *	number_set, pin()             CPUs, nodes, roles          cpu.hpp
  *
  * One process makes it all, and hands the region's descriptor over:
@@ -53,6 +54,7 @@
 #include <evering/deadline.hpp>
 #include <evering/error.hpp>
 #include <evering/evering.h>
+#include <evering/janitor.hpp>
 #include <evering/meet.hpp>
 #include <evering/message.hpp>
 #include <evering/pool.hpp>

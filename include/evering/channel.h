@@ -164,8 +164,8 @@ EVR_API int evr_submitter_try_reap(struct evr_submitter *submitter,
  * While it waits, and every EVR_DEATH_CHECK_NS under load, it looks for dead participants
  * and recovers what they held; so requests that died with their completer arrive here.
  * The first sleep of a process in a region starts a thread that sleeps too, until the
- * region is detached: it is what wakes the others when a peer dies. No signal handler
- * runs in it.
+ * region is detached: when a peer dies, it recovers and wakes the others. No signal
+ * handler runs in it. Whoever wants none opens a janitor first: janitor.h.
  *
  * Return: 0, -ETIMEDOUT, -ENOENT when nothing is in flight (waiting would be for ever),
  * -EUCLEAN.

@@ -13,6 +13,7 @@
  *	submitter  sends requests, reaps completions        channel.h
  *	completer  receives requests, completes them        channel.h
  *	recovery   what the dead held comes back            recovery.h
+ *	janitor    the same, from an event loop             janitor.h
  *	ring       a bare queue of blocks                   ring.h
  *
  * One process makes region, pool and uring, and hands the region's descriptor over:
@@ -55,6 +56,7 @@
 #include <evering/dump.h>
 #include <evering/error.h>
 #include <evering/home.h>
+#include <evering/janitor.h>
 #include <evering/meet.h>
 #include <evering/number_set.h>
 #include <evering/participant.h>

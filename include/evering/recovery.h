@@ -52,8 +52,9 @@ EVR_BEGIN_DECLS
  * Threads: any number at once, each with its own agent. Signals: not from handlers.
  * Stopped or killed inside: others may do the same work meanwhile; nothing is lost.
  *
- * Waiting calls of channel.h do this by themselves when they meet a death. Call it when
- * only try_ calls are used, when blocks run out, or when a child is known to have died.
+ * Waiting calls of channel.h do this by themselves when they meet a death, and so does a
+ * thread beside a process that sleeps in one, or a janitor (janitor.h). Call it when only
+ * try_ calls are used, when blocks run out, or when a child is known to have died.
  *
  * Return: the number of dead participants with something postponed (0: all is back), or
  * -ENOMEM, -EUCLEAN when a ring or uring contradicts itself.

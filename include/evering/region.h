@@ -95,7 +95,7 @@ struct EVR_CACHE_ALIGNED evr_region_shared {
 	uint32_t directory_count;
 	uint32_t ranges_count;
 	uint64_t ranges_offset;
-	struct evr_atomic_u32 arrivals; /* of threads that wait for deaths: a futex */
+	struct evr_atomic_u32 arrivals; /* a futex: look at the records again */
 	struct evr_atomic_u32 deaths;   /* that were noticed: sleepers compare it */
 	struct evr_atomic_u64 retirements; /* of parts of the pool, begun so far */
 	uint8_t pad[32];

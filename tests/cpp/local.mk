@@ -24,6 +24,7 @@ cpp_programs = \
 	tests/cpp/test_uring \
 	tests/cpp/test_request \
 	tests/cpp/test_channel \
+	tests/cpp/test_janitor \
 	tests/cpp/test_processes
 check_PROGRAMS += $(cpp_programs)
 
@@ -73,6 +74,10 @@ tests_cpp_test_channel_SOURCES = tests/cpp/test_channel.cpp tests/cpp/fixture.hp
 	tests/cpp/messages.hpp
 tests_cpp_test_channel_CPPFLAGS = $(cpp_test_cppflags)
 tests_cpp_test_channel_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_janitor_SOURCES = tests/cpp/test_janitor.cpp tests/cpp/fixture.hpp
+tests_cpp_test_janitor_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_janitor_LDADD = $(cpp_test_ldadd)
 
 tests_cpp_test_processes_SOURCES = tests/cpp/test_processes.cpp tests/cpp/fixture.hpp \
 	tests/cpp/messages.hpp

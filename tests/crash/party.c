@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "pool_internal.h"
+#include "watch.h"
 
 enum note_kind { NOTE_MESSAGE = 0x11, NOTE_REQUEST = 0x22, NOTE_CONTENT = 0x33 };
 
@@ -94,6 +95,8 @@ void announce(uint32_t *word)
 
 void party_open_objects(struct party *party)
 {
+	/* Nobody recovers but who is told to. */
+	MUST(party, evri_watch_forbid(party->region));
 	MUST(party, evr_agent_open(party->pool, &party->agent));
 	MUST(party, evr_ring_open(party->region, "ring", &party->ring));
 	MUST(party, evr_uring_open(party->pool, "uring", 0, 0, &party->uring));

@@ -12,6 +12,7 @@
 check_PROGRAMS += \
 	tests/process/chaos \
 	tests/process/grow \
+	tests/process/janitor \
 	tests/process/leftovers \
 	tests/process/many_to_many \
 	tests/process/ring_chaos \
@@ -21,6 +22,7 @@ check_PROGRAMS += \
 
 tests_process_chaos_LDADD = $(evr_core)
 tests_process_grow_LDADD = $(evr_core)
+tests_process_janitor_LDADD = $(evr_core)
 tests_process_leftovers_LDADD = $(evr_core)
 tests_process_many_to_many_LDADD = $(evr_core)
 tests_process_ring_chaos_LDADD = $(evr_core)
@@ -29,6 +31,6 @@ tests_process_strangers_LDADD = $(evr_core)
 tests_process_threads_LDADD = $(evr_core)
 
 # It uses threads with and without --threads.
-tsan_programs += tests/process/threads
+tsan_programs += tests/process/janitor tests/process/threads
 
 EXTRA_DIST += tests/process/chaos.h tests/process/machine.h tests/process/process.h

@@ -32,6 +32,7 @@ unit_programs = \
 	tests/unit/test_grow \
 	tests/unit/test_half_made \
 	tests/unit/test_home \
+	tests/unit/test_janitor \
 	tests/unit/test_layout \
 	tests/unit/test_meet \
 	tests/unit/test_meet_death \
@@ -85,6 +86,7 @@ tests_unit_test_evering_LDADD = $(unit_ldadd)
 tests_unit_test_grow_LDADD = $(unit_ldadd)
 tests_unit_test_half_made_LDADD = $(unit_ldadd)
 tests_unit_test_home_LDADD = $(unit_ldadd)
+tests_unit_test_janitor_LDADD = $(unit_ldadd)
 tests_unit_test_layout_LDADD = $(unit_ldadd)
 tests_unit_test_meet_LDADD = $(unit_ldadd)
 tests_unit_test_meet_death_LDADD = $(unit_ldadd)
