@@ -14,6 +14,7 @@ everinginclude_HEADERS += \
 	cpp/evering/janitor.hpp \
 	cpp/evering/meet.hpp \
 	cpp/evering/message.hpp \
+	cpp/evering/named.hpp \
 	cpp/evering/pool.hpp \
 	cpp/evering/recovery.hpp \
 	cpp/evering/region.hpp \

@@ -14,13 +14,15 @@
 #	examples_evr_zstd_LDADD = $(evr_lib) $(ZSTD_LIBS)
 #	endif
 
-noinst_PROGRAMS += examples/hello-c examples/hello-cpp examples/recover
+noinst_PROGRAMS += examples/hello-c examples/hello-cpp examples/named examples/recover
 examples_hello_c_SOURCES = examples/hello.c
 examples_hello_c_LDADD = $(evr_lib)
 examples_hello_cpp_SOURCES = examples/hello.cpp
 # Of its own, so that the object is not named as that of hello.c.
 examples_hello_cpp_CPPFLAGS = $(AM_CPPFLAGS)
 examples_hello_cpp_LDADD = $(evr_lib)
+examples_named_SOURCES = examples/named.c
+examples_named_LDADD = $(evr_lib)
 examples_recover_SOURCES = examples/recover.c
 examples_recover_LDADD = $(evr_lib)
 

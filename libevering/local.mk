@@ -19,6 +19,7 @@ libevering_core_la_SOURCES = \
 	libevering/text.c \
 	libevering/os_mortal.c \
 	libevering/os_liveness.c \
+	libevering/os_fork.c \
 	libevering/os_socket.c \
 	libevering/os_message.c \
 	libevering/os_poller.c \
@@ -38,8 +39,11 @@ libevering_core_la_SOURCES = \
 	libevering/meet_place.c \
 	libevering/meet_listen.c \
 	libevering/meet_accept.c \
+	libevering/meet_serve.c \
 	libevering/meet_connect.c \
 	libevering/meet_name.c \
+	libevering/meet_stand.c \
+	libevering/meet_named.c \
 	libevering/pool.c \
 	libevering/pool_view.c \
 	libevering/pool_retire.c \
@@ -63,6 +67,7 @@ libevering_core_la_SOURCES = \
 	libevering/home.h \
 	libevering/internal_error.h \
 	libevering/meet_internal.h \
+	libevering/meet_named.h \
 	libevering/options.h \
 	libevering/os.h \
 	libevering/os_errno.h \
@@ -102,6 +107,7 @@ everinginclude_HEADERS = \
 	include/evering/home.h \
 	include/evering/janitor.h \
 	include/evering/meet.h \
+	include/evering/named.h \
 	include/evering/number_set.h \
 	include/evering/participant.h \
 	include/evering/pool.h \

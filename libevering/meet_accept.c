@@ -6,7 +6,8 @@
  * Nothing here waits for a client. Each has a slot, which it keeps until it has attached,
  * hung up, been refused, or taken too long; a client whose user the policy does not let
  * in never gets one. Slots are few: who has said nothing for longest makes room, first of
- * all among those of the user who has half of them already.
+ * all among those of the user who has half of them already. Who stands by when he is in
+ * keeps his connection in a table of its own, and is heard of again when it ends.
  */
 
 #include <evering/error.h>
@@ -34,6 +35,17 @@ void evri_meet_pending_drop(struct evr_listener *listener,
 	evri_os_fd_close(pending->own_fd);
 	pending->state = EVRI_MEET_FREE;
 	listener->pendings_used--;
+}
+
+void evri_meet_standby_drop(struct evr_listener *listener,
+			    struct evri_meet_standby *standby)
+{
+	if (standby->fd < 0)
+		return;
+	if (listener->pid == evri_os_pid())
+		evri_os_poller_remove(listener->poller_fd, standby->fd);
+	evri_os_fd_close(standby->fd);
+	standby->fd = -1;
 }
 
 /* Tells the client, where it still listens, and the program. The reason is
@@ -214,8 +226,10 @@ static int check_versions(const struct evri_meet_frame *hello,
 /* The memory file, a description of it for the client's lock, the eventfds: to the
  * client. The bells stay in @pending, the carrier in nobody's hands but the client's. */
 static int hand_over(struct evri_meet_pending *pending,
-		     const struct evri_meet_offer *offer, bool with_bells)
+		     const struct evri_meet_offer *offer,
+		     const struct evri_meet_frame *hello)
 {
+	bool with_bells = offer->with_bells && hello->flags & EVRI_MEET_WITH_BELLS;
 	struct evri_meet_frame frame = evri_meet_frame(EVRI_MEET_ANSWER);
 	struct evri_os_message message = { .fds_count = 2 };
 	const struct evr_region *region = offer->region;
@@ -231,10 +245,11 @@ static int hand_over(struct evri_meet_pending *pending,
 		error = evri_os_event_open(&pending->own_fd);
 	memcpy(frame.id, region->shared->id, sizeof(frame.id));
 	strcpy(frame.name, offer->name);
+	frame.flags = hello->flags & EVRI_MEET_STAND_BY;
 	message.fds[0] = region->fd;
 	message.fds[1] = carrier_fd;
 	if (with_bells) {
-		frame.flags = EVRI_MEET_WITH_BELLS;
+		frame.flags |= EVRI_MEET_WITH_BELLS;
 		message.fds[2] = pending->bell_fd;
 		message.fds[3] = pending->own_fd;
 		message.fds_count = 4;
@@ -249,6 +264,56 @@ static int hand_over(struct evri_meet_pending *pending,
 	return error;
 }
 
+/* From @pending's hands into a slot of those who stand by, if there is one; and says so.
+ * The pending one is done then. */
+static int welcome(struct evr_listener *listener, struct evri_meet_pending *pending)
+{
+	struct evri_meet_frame frame = evri_meet_frame(EVRI_MEET_WELCOME);
+	struct evri_os_message message = { 0 };
+	struct evri_meet_standby *standby = NULL;
+	int error;
+
+	for (uint32_t i = 0; i < listener->standbys_count && !standby; i++) {
+		if (listener->standbys[i].fd >= 0)
+			continue;
+		standby = &listener->standbys[i];
+		frame.flags = EVRI_MEET_STAND_BY;
+		frame.number = i;
+	}
+	evri_meet_encode(&frame, &message);
+	error = evri_os_message_send(pending->fd, &message);
+	if (error < 0 || !standby)
+		return error;
+	evri_os_poller_remove(listener->poller_fd, pending->fd);
+	error = evri_os_poller_add(listener->poller_fd, pending->fd,
+				   EVRI_MEET_KEY_STANDBY + frame.number);
+	/* Then it is closed, and he asks again. */
+	if (error < 0)
+		return error;
+	standby->fd = pending->fd;
+	standby->offer = pending->offer;
+	pending->fd = -1;
+	return 0;
+}
+
+/* One who was here before, under another listener. */
+static int take_back(struct evr_listener *listener, struct evri_meet_pending *pending,
+		     const struct evri_meet_offer *offer,
+		     const struct evri_meet_frame *hello)
+{
+	const struct evr_region_shared *region = offer->region->shared;
+	int error;
+
+	if (memcmp(hello->id, region->id, sizeof(region->id)) != 0)
+		return evri_fail(-ENXIO, "another region is offered as '%s' by now",
+				 hello->name);
+	pending->offer = (uint32_t)(offer - listener->offers);
+	error = welcome(listener, pending);
+	if (error == 0)
+		evri_meet_pending_drop(listener, pending);
+	return error < 0 ? -EPIPE : 0;
+}
+
 static int answer_hello(struct evr_listener *listener, struct evri_meet_pending *pending,
 			const struct evri_os_message *message)
 {
@@ -261,14 +326,15 @@ static int answer_hello(struct evr_listener *listener, struct evri_meet_pending 
 	offer = evri_meet_offer_find(listener, hello.name);
 	if (!offer)
 		return evri_fail(-ENXIO, "no region is offered as '%s'", hello.name);
+	if (hello.flags & EVRI_MEET_MEMBER)
+		return take_back(listener, pending, offer, &hello);
 	error = check_versions(&hello, offer->region->shared);
 	if (error == 0)
-		error = hand_over(pending, offer,
-				  offer->with_bells &&
-					  hello.flags & EVRI_MEET_WITH_BELLS);
+		error = hand_over(pending, offer, &hello);
 	if (error < 0)
 		return error;
 	pending->api_version = hello.api_version;
+	pending->stands_by = hello.flags & EVRI_MEET_STAND_BY;
 	pending->offer = (uint32_t)(offer - listener->offers);
 	pending->state = EVRI_MEET_WANT_ATTACHED;
 	return 0;
@@ -294,6 +360,12 @@ static int take_attached(struct evr_listener *listener, struct evri_meet_pending
 	peer.own_fd = pending->own_fd;
 	peer.region = offer->region;
 	memcpy(peer.name, offer->name, sizeof(peer.name));
+	if (pending->stands_by) {
+		error = welcome(listener, pending);
+		/* He does not count himself as one of us without it. */
+		if (error < 0)
+			return -EPIPE;
+	}
 	*ret_peer = peer;
 	pending->bell_fd = -1;
 	pending->own_fd = -1;
@@ -323,6 +395,54 @@ static int advance(struct evr_listener *listener, struct evri_meet_pending *pend
 	return error > 0;
 }
 
+/* Who stands by says nothing more: whatever comes is the end. */
+static void hear_standby(struct evr_listener *listener, struct evri_meet_standby *standby)
+{
+	struct evri_os_message message = { .bytes_max = EVRI_OS_MESSAGE_BYTES_MAX };
+
+	if (standby->fd >= 0 &&
+	    evri_os_message_receive_plain(standby->fd, &message) != -EAGAIN)
+		evri_meet_standby_drop(listener, standby);
+}
+
+/* What the poller named. 1: a client is in. */
+static int step(struct evr_listener *listener, uint64_t key, struct evr_peer *ret_peer)
+{
+	uint64_t standby = key - EVRI_MEET_KEY_STANDBY;
+
+	if (key == EVRI_MEET_KEY_STOP)
+		return -ECANCELED;
+	if (key == EVRI_MEET_KEY_LISTEN)
+		return admit(listener);
+	if (key == EVRI_MEET_KEY_TIMER)
+		expire(listener);
+	else if (key >= EVRI_MEET_KEY_STANDBY && standby < listener->standbys_count)
+		hear_standby(listener, &listener->standbys[standby]);
+	else if (key < listener->pendings_count &&
+		 listener->pendings[key].state != EVRI_MEET_FREE)
+		return advance(listener, &listener->pendings[key], ret_peer);
+	return 0;
+}
+
+int evri_meet_accept(struct evr_listener *listener, uint64_t deadline_ns,
+		     struct evr_peer *ret_peer)
+{
+	for (int steps = 0;; steps++) {
+		uint64_t key;
+		int result = evri_os_poller_wait(listener->poller_fd, deadline_ns, &key);
+
+		if (result < 0)
+			return result;
+		pthread_mutex_lock(&listener->lock);
+		result = step(listener, key, ret_peer);
+		pthread_mutex_unlock(&listener->lock);
+		if (result != 0)
+			return result < 0 ? result : 0;
+		if (steps >= STEPS_WITHOUT_WAITING && evri_os_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+	}
+}
+
 int evr_accept(struct evr_listener *listener, uint64_t deadline_ns,
 	       struct evr_peer *ret_peer)
 {
@@ -331,23 +451,7 @@ int evr_accept(struct evr_listener *listener, uint64_t deadline_ns,
 				 "the listener was made by process %" PRId64
 				 ": listen anew in the child",
 				 listener->pid);
-	for (int steps = 0;; steps++) {
-		uint64_t key;
-		int error = evri_os_poller_wait(listener->poller_fd, deadline_ns, &key);
-
-		if (error < 0)
-			return error;
-		if (key == EVRI_MEET_KEY_LISTEN) {
-			error = admit(listener);
-			if (error < 0)
-				return error;
-		} else if (key == EVRI_MEET_KEY_TIMER) {
-			expire(listener);
-		} else if (listener->pendings[key].state != EVRI_MEET_FREE &&
-			   advance(listener, &listener->pendings[key], ret_peer)) {
-			return 0;
-		}
-		if (steps >= STEPS_WITHOUT_WAITING && evri_os_now_ns() >= deadline_ns)
-			return -ETIMEDOUT;
-	}
+	if (listener->stop_fd >= 0)
+		return evri_fail(-EINVAL, "the listener has a thread that accepts");
+	return evri_meet_accept(listener, deadline_ns, ret_peer);
 }

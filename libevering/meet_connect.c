@@ -82,13 +82,16 @@ static int open_connection(const char *address, uint64_t deadline_ns, int *ret_f
 	}
 }
 
-static int say_hello(int fd, const struct evr_connect_options *options)
+static int say_hello(int fd, const struct evr_connect_options *options, uint32_t flags,
+		     const struct evr_region *member_of)
 {
 	struct evri_meet_frame frame = evri_meet_frame(EVRI_MEET_HELLO);
 	struct evri_os_message message = { 0 };
 	int error;
 
-	frame.flags = options->want_bells ? EVRI_MEET_WITH_BELLS : 0;
+	frame.flags = flags | (options->want_bells ? EVRI_MEET_WITH_BELLS : 0);
+	if (member_of)
+		memcpy(frame.id, member_of->shared->id, sizeof(frame.id));
 	strcpy(frame.name, options->name);
 	evri_meet_encode(&frame, &message);
 	error = evri_os_message_send(fd, &message);
@@ -166,20 +169,93 @@ static void tell_result(int fd, int error, const struct evr_region *region)
 	(void)!evri_os_message_send(fd, &message);
 }
 
+/* Of one who stands by: does the listener count him in? */
+static int hear_welcome(int fd, const char *address, int64_t *ret_rank)
+{
+	struct evri_os_message message = { .bytes_max = EVRI_OS_MESSAGE_BYTES_MAX };
+	struct evri_meet_frame welcome;
+	int error = evri_os_message_receive_plain(fd, &message);
+
+	if (error == -EAGAIN)
+		return error;
+	if (error < 0)
+		return evri_fail(error, "%s: the listener ended before it said welcome",
+				 address);
+	/* A refusal is an answer, not a welcome. */
+	if (evri_meet_decode(&message, EVRI_MEET_ANSWER, &welcome) == 0 &&
+	    welcome.status < 0)
+		return evri_fail(welcome.status, "refused by the listener at %s: %s",
+				 address, welcome.reason);
+	error = evri_meet_decode(&message, EVRI_MEET_WELCOME, &welcome);
+	if (error == 0)
+		*ret_rank = welcome.flags & EVRI_MEET_STAND_BY ?
+				    (int64_t)welcome.number :
+				    -1;
+	return error;
+}
+
+/* After this the listener knows that we hold the lock, or we do not hold it. */
+static int be_welcomed(int fd, const char *address, uint64_t deadline_ns,
+		       struct evri_meet_stand *stand)
+{
+	int64_t rank = -1;
+	int error = evri_os_wait_readable(fd, deadline_ns);
+
+	if (error < 0)
+		return evri_fail(error, "%s: the listener does not say welcome", address);
+	error = hear_welcome(fd, address, &rank);
+	if (error < 0)
+		return error == -EAGAIN ? -EPIPE : error;
+	stand->rank = rank < 0 ? 0 : (uint32_t)rank;
+	stand->connection_fd = rank < 0 ? -1 : fd;
+	return 0;
+}
+
+static int take_region(int fd, const struct evr_connect_options *options,
+		       uint64_t deadline_ns, struct evri_meet_stand *stand,
+		       const struct evri_os_message *message,
+		       const struct evri_meet_frame *answer,
+		       struct evr_region **ret_region)
+{
+	struct evr_region *region = NULL;
+	int error = 0;
+
+	if (stand && !(answer->flags & EVRI_MEET_STAND_BY))
+		error = evri_fail(-EPROTO,
+				  "%s: the listener's library does not know of those who "
+				  "stand by",
+				  options->address);
+	if (stand && error == 0)
+		error = evri_os_place_lock(stand->directory_fd, stand->byte);
+	if (error == 0)
+		error = attach(message, answer, &region);
+	tell_result(fd, error, region);
+	if (stand && error == 0) {
+		error = be_welcomed(fd, options->address, deadline_ns, stand);
+		if (error < 0)
+			evr_region_detach(region);
+	}
+	if (stand && error < 0)
+		evri_os_place_unlock(stand->directory_fd, stand->byte);
+	if (error == 0)
+		*ret_region = region;
+	return error;
+}
+
 static int handshake(int fd, const struct evr_connect_options *options,
-		     uint64_t deadline_ns, struct evr_region **ret_region,
-		     struct evr_peer *peer)
+		     uint64_t deadline_ns, struct evri_meet_stand *stand,
+		     struct evr_region **ret_region, struct evr_peer *peer)
 {
 	struct evri_os_message message;
 	struct evri_meet_frame answer;
-	int error = say_hello(fd, options);
+	int error = say_hello(fd, options, stand ? EVRI_MEET_STAND_BY : 0, NULL);
 
 	if (error == 0)
 		error = hear_answer(fd, options->address, deadline_ns, &message, &answer);
 	if (error < 0)
 		return error;
-	error = attach(&message, &answer, ret_region);
-	tell_result(fd, error, error == 0 ? *ret_region : NULL);
+	error = take_region(fd, options, deadline_ns, stand, &message, &answer,
+			    ret_region);
 	if (error == 0) {
 		peer->api_version = answer.api_version;
 		peer->region = *ret_region;
@@ -194,36 +270,86 @@ static int handshake(int fd, const struct evr_connect_options *options,
 	return error;
 }
 
-int evr_connect(const struct evr_connect_options *user_options, uint64_t deadline_ns,
-		struct evr_region **ret_region, struct evr_peer *ret_peer)
+/* Whoever listens there, if our policy trusts him. */
+static int open_trusted(const struct evr_connect_options *options, uint64_t deadline_ns,
+			struct evr_credentials *ret_who, int *ret_fd)
 {
-	struct evr_peer peer = { .bell_fd = -1, .own_fd = -1 };
-	struct evr_connect_options options;
 	struct evri_meet_policy policy;
-	struct evr_region *region = NULL;
 	int fd = -1;
-	int error = check_options(user_options, ret_peer != NULL, &options);
+	int error = evri_meet_policy_copy(options->policy, true, &policy);
 
-	if (error == 0)
-		error = evri_meet_policy_copy(options.policy, true, &policy);
 	if (error < 0)
 		return error;
-	error = open_connection(options.address, deadline_ns, &fd);
+	error = open_connection(options->address, deadline_ns, &fd);
 	if (error == 0) {
-		error = evri_meet_policy_ask(&policy, fd, &peer.who);
+		error = evri_meet_policy_ask(&policy, fd, ret_who);
 		if (error == -EACCES)
 			evri_fail_detail("%s: uid %u listens there (process %" PRId64
 					 "), whom our policy does not trust",
-					 options.address, peer.who.uid, peer.who.pid);
-		if (error == 0)
-			error = handshake(fd, &options, deadline_ns, &region, &peer);
-		evri_os_fd_close(fd);
+					 options->address, ret_who->uid, ret_who->pid);
+		if (error < 0)
+			evri_os_fd_close(fd);
 	}
 	evri_meet_policy_free(&policy);
+	if (error == 0)
+		*ret_fd = fd;
+	return error;
+}
+
+int evri_meet_connect(const struct evr_connect_options *options, uint64_t deadline_ns,
+		      struct evri_meet_stand *stand, struct evr_region **ret_region,
+		      struct evr_peer *ret_peer)
+{
+	struct evr_peer peer = { .bell_fd = -1, .own_fd = -1 };
+	int fd = -1;
+	int error = open_trusted(options, deadline_ns, &peer.who, &fd);
+
 	if (error < 0)
 		return error;
-	*ret_region = region;
-	if (ret_peer)
+	if (stand)
+		stand->connection_fd = -1;
+	error = handshake(fd, options, deadline_ns, stand, ret_region, &peer);
+	if (error < 0 || !stand || stand->connection_fd < 0)
+		evri_os_fd_close(fd);
+	if (error == 0)
 		*ret_peer = peer;
-	return 0;
+	return error;
+}
+
+int evr_connect(const struct evr_connect_options *user_options, uint64_t deadline_ns,
+		struct evr_region **ret_region, struct evr_peer *ret_peer)
+{
+	struct evr_connect_options options;
+	struct evr_peer peer;
+	int error = check_options(user_options, ret_peer != NULL, &options);
+
+	if (error == 0)
+		error = evri_meet_connect(&options, deadline_ns, NULL, ret_region, &peer);
+	if (error == 0 && ret_peer)
+		*ret_peer = peer;
+	return error;
+}
+
+/* ---- a member, after the end of its listener ---- */
+
+int evri_meet_return(const struct evr_connect_options *options,
+		     const struct evr_region *region, int *ret_fd)
+{
+	struct evr_credentials who;
+	int fd = -1;
+	int error = open_trusted(options, 0, &who, &fd);
+
+	if (error < 0)
+		return error;
+	error = say_hello(fd, options, EVRI_MEET_STAND_BY | EVRI_MEET_MEMBER, region);
+	if (error < 0)
+		evri_os_fd_close(fd);
+	else
+		*ret_fd = fd;
+	return error;
+}
+
+int evri_meet_returned(int fd, const char *address, int64_t *ret_rank)
+{
+	return hear_welcome(fd, address, ret_rank);
 }

@@ -56,7 +56,7 @@ struct comer {
 	int claims_count;
 };
 
-static uint64_t hash(const void *data, size_t bytes)
+uint64_t evri_meet_hash(const void *data, size_t bytes)
 {
 	const unsigned char *cursor = data;
 	uint64_t value = UINT64_C(0xcbf29ce484222325);
@@ -84,7 +84,7 @@ static void claim_name(const struct comer *comer, const struct evri_os_file_id *
 	uint64_t identity[3] = { on->device, on->inode, on->made_ns };
 
 	snprintf(ret, OWN_NAME_BYTES, "%sc%016" PRIx64, comer->prefix,
-		 hash(identity, sizeof(identity)));
+		 evri_meet_hash(identity, sizeof(identity)));
 }
 
 /* ---- the directory ---- */
@@ -110,7 +110,7 @@ static int open_directory(struct comer *comer)
 	memcpy(comer->directory, path, directory_bytes);
 	comer->directory[directory_bytes] = '\0';
 	snprintf(comer->prefix, sizeof(comer->prefix), ".evr-%08x-",
-		 (uint32_t)hash(comer->base, strlen(comer->base)));
+		 (uint32_t)evri_meet_hash(comer->base, strlen(comer->base)));
 
 	error = evri_os_place_open(slash ? comer->directory : ".", &comer->directory_fd);
 	if (error == 0)

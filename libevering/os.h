@@ -226,6 +226,30 @@ void evri_os_liveness_drop(struct evri_os_hold *hold);
  */
 int evri_os_liveness_test(int fd, uint64_t byte);
 
+/* Whoever waits in fork() for others must install his handlers after these. */
+int evri_os_liveness_install(void);
+
+/* ---- os_fork.c: what a forked child must not keep ---- */
+
+/*
+ * Descriptors by which others see that a process lives (a listening socket, a connection,
+ * a lock) must not be copied into children. fork() calls @before in the parent, then
+ * @after there, and @in_child in the child; @before waits until the descriptors are where
+ * @in_child finds them, and must not wait for long. Not for vfork(), posix_spawn() and
+ * exec, where close-on-exec is enough, nor for _Fork() and clone().
+ */
+struct evri_os_forked {
+	struct evri_os_forked *next;
+	struct evri_os_forked *previous;
+	void (*before)(struct evri_os_forked *forked);
+	void (*after)(struct evri_os_forked *forked);
+	void (*in_child)(struct evri_os_forked *forked);
+};
+
+int evri_os_fork_watch(struct evri_os_forked *forked);
+/* Does nothing for one that is not watched. */
+void evri_os_fork_forget(struct evri_os_forked *forked);
+
 /* ---- os_socket.c: descriptors over a Unix socket ---- */
 
 /* Sends / receives one descriptor together with @bytes (1 to 256) of payload. The
@@ -345,6 +369,18 @@ int evri_os_place_list(int directory_fd, const char *prefix,
 		       void (*take)(void *context, const char *name), void *context);
 /* Makes a directory of mode 0700; -EEXIST. */
 int evri_os_directory_make(const char *path);
+
+/*
+ * A directory as a place for locks, which needs no file: opened for reading, it has bytes
+ * like any file, and locks on them belong to the open description. Several may hold one
+ * byte; whoever asks learns whether another does. It ends with the last copy of the
+ * descriptor, so a child made by fork() must close its own (os_fork.c).
+ */
+int evri_os_place_open_for_locks(const char *path, int *ret_fd);
+int evri_os_place_lock(int directory_fd, uint64_t byte);
+void evri_os_place_unlock(int directory_fd, uint64_t byte);
+/* 1: somebody else holds the byte; 0: nobody does. */
+int evri_os_place_locked(int directory_fd, uint64_t byte);
 
 /* ---- os_process.c ---- */
 

@@ -135,6 +135,13 @@ static int map_description(int fd, uint64_t page_bytes, void **ret_mapping)
 	return 0;
 }
 
+int evri_os_liveness_install(void)
+{
+	int error = -pthread_once(&fork_guard_once, fork_guard_install);
+
+	return error < 0 ? error : fork_guard_error;
+}
+
 /* How the thread that is in the guard was before it came in; the guard's. */
 static sigset_t guarded_signals;
 static int guarded_cancel_state;
@@ -144,10 +151,8 @@ static int guard_enter(void)
 	sigset_t previous;
 	sigset_t all;
 	int cancel_state;
-	int error = -pthread_once(&fork_guard_once, fork_guard_install);
+	int error = evri_os_liveness_install();
 
-	if (error == 0)
-		error = fork_guard_error;
 	if (error < 0)
 		return error;
 	/* A signal handler that forks here would wait for its own thread for ever, and a

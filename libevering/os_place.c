@@ -140,3 +140,59 @@ int evri_os_directory_make(const char *path)
 
 	return mkdir(path, 0700) < 0 ? -errno : 0;
 }
+
+/* ---- locks ---- */
+
+#ifndef F_OFD_GETLK
+#define F_OFD_GETLK 36
+#define F_OFD_SETLK 37
+#endif
+
+int evri_os_place_open_for_locks(const char *path, int *ret_fd)
+{
+	EVRI_OS_KEEP_ERRNO;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+static struct flock lock_of(short type, uint64_t byte)
+{
+	return (struct flock){
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)byte,
+		.l_len = 1,
+	};
+}
+
+int evri_os_place_lock(int directory_fd, uint64_t byte)
+{
+	EVRI_OS_KEEP_ERRNO;
+	struct flock lock = lock_of(F_RDLCK, byte);
+
+	return fcntl(directory_fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+void evri_os_place_unlock(int directory_fd, uint64_t byte)
+{
+	EVRI_OS_KEEP_ERRNO;
+	struct flock lock = lock_of(F_UNLCK, byte);
+
+	(void)!fcntl(directory_fd, F_OFD_SETLK, &lock);
+}
+
+int evri_os_place_locked(int directory_fd, uint64_t byte)
+{
+	EVRI_OS_KEEP_ERRNO;
+	/* A directory cannot be locked for writing; whether it could is told all the
+	 * same. */
+	struct flock lock = lock_of(F_WRLCK, byte);
+
+	if (fcntl(directory_fd, F_OFD_GETLK, &lock) < 0)
+		return -errno;
+	return lock.l_type != F_UNLCK;
+}

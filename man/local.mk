@@ -20,6 +20,7 @@ evr_manual = \
 	man/evering_home.3.in \
 	man/evering_janitor.3.in \
 	man/evering_meet.3.in \
+	man/evering_named.3.in \
 	man/evering_number_set.3.in \
 	man/evering_participant.3.in \
 	man/evering_pool.3.in \

@@ -7,6 +7,7 @@
  *
  *	region, pool, agent           memory, its blocks, a thread's working set
  *	listener, connect()           strangers get in          meet.hpp
+ *	named_region                  one region behind a name    named.hpp
  *	placement, region_report      where its pages are to be   region.hpp
  *	                              and where they are          report.hpp
  *	message                       what may be sent            message.hpp
@@ -57,6 +58,7 @@
 #include <evering/janitor.hpp>
 #include <evering/meet.hpp>
 #include <evering/message.hpp>
+#include <evering/named.hpp>
 #include <evering/pool.hpp>
 #include <evering/recovery.hpp>
 #include <evering/region.hpp>

@@ -182,6 +182,25 @@ private:
 	std::exception_ptr thrown_;
 };
 
+/* Borrows what both hold. */
+inline evr_region_options to_region_options(const region_options &options,
+					    progress_call &call) noexcept
+{
+	evr_region_options wanted = {};
+	wanted.size = sizeof(wanted);
+	wanted.bytes = options.bytes;
+	wanted.page_bytes = options.page_bytes;
+	wanted.participants = options.participants;
+	wanted.agents = options.agents;
+	wanted.name = options.name;
+	wanted.bytes_max = options.bytes_max;
+	wanted.flags = page_flags(options);
+	wanted.placement = options.placement.get();
+	wanted.progress = call.function();
+	wanted.context = &call;
+	return wanted;
+}
+
 } // namespace detail
 
 /**
@@ -381,6 +400,12 @@ public:
 		return handle_.get();
 	}
 
+	/** release() - the caller's from now on, to detach. */
+	evr_region *release() noexcept
+	{
+		return handle_.release();
+	}
+
 	explicit operator bool() const noexcept
 	{
 		return handle_ != nullptr;
@@ -390,19 +415,7 @@ private:
 	static region create(const region_options &options, detail::progress_call &call,
 			     std::error_code &error) noexcept
 	{
-		evr_region_options wanted = {};
-		wanted.size = sizeof(wanted);
-		wanted.bytes = options.bytes;
-		wanted.page_bytes = options.page_bytes;
-		wanted.participants = options.participants;
-		wanted.agents = options.agents;
-		wanted.name = options.name;
-		wanted.bytes_max = options.bytes_max;
-		wanted.flags = detail::page_flags(options);
-		wanted.placement = options.placement.get();
-		wanted.progress = call.function();
-		wanted.context = &call;
-
+		evr_region_options wanted = detail::to_region_options(options, call);
 		evr_region *made = nullptr;
 		error = to_error_code(evr_region_create(&wanted, &made));
 		return region(made);

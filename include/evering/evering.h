@@ -7,6 +7,7 @@
  *
  *	region     memory that several processes map        region.h
  *	listener   strangers get into it                    meet.h
+ *	name       one region for all who know it           named.h
  *	pool       its blocks                               pool.h, block.h
  *	agent      one thread's working set                 pool.h
  *	uring      submission ring, completion rings        uring.h
@@ -58,6 +59,7 @@
 #include <evering/home.h>
 #include <evering/janitor.h>
 #include <evering/meet.h>
+#include <evering/named.h>
 #include <evering/number_set.h>
 #include <evering/participant.h>
 #include <evering/pool.h>

@@ -91,10 +91,14 @@ struct evr_listener;
  *             One user may have half of them. Beyond, the one that has been silent for
  *             longest is dropped.
  * @policy:    or NULL for the default.
+ * @standbys:  members that wait, on a connection each, to listen when this listener is
+ *             gone (evr_named_open() makes them); default 64, at most 4096. Those beyond
+ *             look in from time to time instead.
  * @refused:   or NULL: called, inside evr_accept(), for each client that came to nothing:
  *             by policy (-EACCES), version or garbage (-EPROTO), silence (-ETIMEDOUT),
  *             to make room (-EBUSY), an unknown region (-ENXIO), or because it could not
- *             attach. @reason is a sentence. Not for one that just hung up.
+ *             attach. @reason is a sentence. Not for one that just hung up. Must not call
+ *             functions of this listener.
  * @context:   handed to @refused.
  */
 struct evr_listen_options {
@@ -110,6 +114,7 @@ struct evr_listen_options {
 	void (*refused)(void *context, const struct evr_credentials *who, int error,
 			const char *reason);
 	void *context;
+	uint32_t standbys;
 };
 
 /**
@@ -167,7 +172,8 @@ EVR_BEGIN_DECLS
  * must not be writable by others unless it is sticky, as /tmp is.
  *
  * Children made by fork() keep the socket open, and the address looks taken for as long:
- * let them exec, or call evr_listener_close() in them.
+ * let them exec, or call evr_listener_close() in them. With evr_listener_serve() they
+ * do not have it.
  *
  * Threads: any. Signals: not from handlers. Waits for nobody. Killed inside: the next one
  * who listens there sweeps up what is left. Stopped inside: as if it was listening
@@ -215,7 +221,7 @@ EVR_API struct evr_listener *evr_listener_close(struct evr_listener *listener);
  *
  * Any member's view will do, the creator's or another's.
  *
- * Threads: one at a time per listener.
+ * Threads: any; with evr_accept(), one at a time per listener.
  *
  * Return: 0, or -EEXIST when the name is given already, -EINVAL, -ENOMEM, or -ENOENT when
  * /proc is not mounted: a listener needs it, its clients do not.
@@ -277,10 +283,38 @@ EVR_API int evr_listener_fd(const struct evr_listener *listener);
  * -ETIMEDOUT     no peer was complete by then;
  * -EINTR         a signal handler ran while it waited;
  * -EMFILE, -ENFILE  no descriptors left, and no handshake that could be dropped;
- * -EINVAL        the listener was made by another process.
+ * -EINVAL        the listener was made by another process, or has a thread that accepts.
  */
 EVR_API int evr_accept(struct evr_listener *listener, uint64_t deadline_ns,
 		       struct evr_peer *ret_peer) EVR_NODISCARD;
+
+/**
+ * evr_listener_serve() - a thread of the library's that accepts from now on.
+ * @listener: of this process. Offer regions before or afterwards.
+ * @attached: or NULL: called in that thread for each peer that is in; the descriptors in
+ *            it are the callee's. It may add and remove regions, and must not close the
+ *            listener, leave by longjmp() or an exception, or take long: nobody gets in
+ *            meanwhile. Without it descriptors are closed.
+ * @context:  handed to @attached.
+ *
+ * The thread ends with evr_listener_close(), which waits for a callback that is running.
+ * The application's signal handlers do not run in it. @refused and a policy's @allow are
+ * called in it. Without descriptors left it tries again every 100 ms.
+ *
+ * A child made by fork() has neither the thread nor the listener's descriptors, so it
+ * does not keep the address; evr_listener_close() there frees memory. fork() waits for a
+ * step of a handshake, microseconds. Not so for _Fork() and clone().
+ *
+ * Threads: one caller, and nobody calls evr_accept() then. Stopped or killed: see
+ * evr_accept().
+ *
+ * Return: 0, or -EALREADY when it has a thread, -EAGAIN when the system gives no thread,
+ * -EINVAL when the listener was made by another process, -EMFILE, -ENFILE, -ENOMEM.
+ */
+EVR_API int evr_listener_serve(struct evr_listener *listener,
+			       void (*attached)(void *context,
+						const struct evr_peer *peer),
+			       void *context) EVR_NODISCARD;
 
 /**
  * evr_connect() - gets into a region that somebody offers.

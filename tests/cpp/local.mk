@@ -18,6 +18,7 @@ cpp_programs = \
 	tests/cpp/test_message \
 	tests/cpp/test_region \
 	tests/cpp/test_meet \
+	tests/cpp/test_named \
 	tests/cpp/test_region_pages \
 	tests/cpp/test_pool \
 	tests/cpp/test_box \
@@ -47,6 +48,10 @@ tests_cpp_test_region_LDADD = $(cpp_test_ldadd)
 tests_cpp_test_meet_SOURCES = tests/cpp/test_meet.cpp tests/cpp/fixture.hpp
 tests_cpp_test_meet_CPPFLAGS = $(cpp_test_cppflags)
 tests_cpp_test_meet_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_named_SOURCES = tests/cpp/test_named.cpp tests/cpp/fixture.hpp
+tests_cpp_test_named_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_named_LDADD = $(cpp_test_ldadd)
 
 tests_cpp_test_region_pages_SOURCES = tests/cpp/test_region_pages.cpp \
 	tests/cpp/fixture.hpp

@@ -15,6 +15,8 @@ check_PROGRAMS += \
 	tests/process/janitor \
 	tests/process/leftovers \
 	tests/process/many_to_many \
+	tests/process/named \
+	tests/process/named_threads \
 	tests/process/ring_chaos \
 	tests/process/round_trip \
 	tests/process/strangers \
@@ -25,6 +27,8 @@ tests_process_grow_LDADD = $(evr_core)
 tests_process_janitor_LDADD = $(evr_core)
 tests_process_leftovers_LDADD = $(evr_core)
 tests_process_many_to_many_LDADD = $(evr_core)
+tests_process_named_LDADD = $(evr_core)
+tests_process_named_threads_LDADD = $(evr_core)
 tests_process_ring_chaos_LDADD = $(evr_core)
 tests_process_round_trip_LDADD = $(evr_core)
 tests_process_strangers_LDADD = $(evr_core)

@@ -40,6 +40,10 @@ unit_programs = \
 	tests/unit/test_meet_liar \
 	tests/unit/test_meet_name \
 	tests/unit/test_meet_place \
+	tests/unit/test_meet_serve \
+	tests/unit/test_named \
+	tests/unit/test_named_death \
+	tests/unit/test_named_who \
 	tests/unit/test_number_set \
 	tests/unit/test_options \
 	tests/unit/test_os \
@@ -94,6 +98,10 @@ tests_unit_test_meet_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_meet_liar_LDADD = $(unit_ldadd)
 tests_unit_test_meet_name_LDADD = $(unit_ldadd)
 tests_unit_test_meet_place_LDADD = $(unit_ldadd)
+tests_unit_test_meet_serve_LDADD = $(unit_ldadd)
+tests_unit_test_named_LDADD = $(unit_ldadd)
+tests_unit_test_named_death_LDADD = $(unit_ldadd)
+tests_unit_test_named_who_LDADD = $(unit_ldadd)
 tests_unit_test_participant_LDADD = $(unit_ldadd)
 tests_unit_test_pool_LDADD = $(unit_ldadd)
 tests_unit_test_pool_hostile_LDADD = $(unit_ldadd)
@@ -118,7 +126,7 @@ unit_stress_programs = tests/unit/stress_participant
 tests_unit_stress_participant_LDADD = $(unit_ldadd)
 
 EXTRA_DIST += tests/unit/common.h tests/unit/duo.h tests/unit/fixture.h \
-	tests/unit/meet.h tests/unit/scene.h
+	tests/unit/meet.h tests/unit/named.h tests/unit/scene.h
 
 if HAVE_CRITERION
 if STRESS_NUMBERS
