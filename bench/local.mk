@@ -4,10 +4,13 @@
 # wants it, "make" and "make check" do not. bench/run also says where DPDK is; without
 # it, the peer is left out.
 
-EXTRA_PROGRAMS += bench/evr-bench bench/evr-bench-life
+EXTRA_PROGRAMS += bench/evr-bench bench/evr-bench-life bench/evr-bench-recovery
 
 bench_evr_bench_life_SOURCES = bench/life.c
 bench_evr_bench_life_LDADD = $(evr_lib)
+
+bench_evr_bench_recovery_SOURCES = bench/recovery.c
+bench_evr_bench_recovery_LDADD = $(evr_lib)
 
 bench_evr_bench_SOURCES = \
 	bench/alloc.c \

@@ -102,9 +102,12 @@ int evr_submitter_open(struct evr_uring *uring, struct evr_agent *agent,
 struct evr_submitter *evr_submitter_close(struct evr_submitter *submitter)
 {
 	struct evr_recovery_stats stats = { 0 };
+	struct evri_home_release release = { 0 };
+	uint64_t tokens = UINT64_MAX;
 
 	if (!submitter)
 		return NULL;
+	evr_recoverer_close(submitter->wait.recoverer);
 	if (!evri_region_is_here(submitter->agent->pool->region)) {
 		free(submitter);
 		return NULL;
@@ -113,7 +116,7 @@ struct evr_submitter *evr_submitter_close(struct evr_submitter *submitter)
 	 * home stays ours and counts as a handle, so that we leave as a dead one does. */
 	if (evri_home_release(submitter->agent, &submitter->uring->layout, 1,
 			      &submitter->uring->layout, submitter->slot,
-			      submitter->home_word, &stats) == 0)
+			      submitter->home_word, &release, &tokens, &stats) == 0)
 		count_handle(submitter->agent, UINT32_MAX);
 	free(submitter);
 	return NULL;
@@ -267,6 +270,7 @@ struct evr_completer *evr_completer_close(struct evr_completer *completer)
 {
 	if (!completer)
 		return NULL;
+	evr_recoverer_close(completer->wait.recoverer);
 	count_handle(completer->agent, UINT32_MAX);
 	free(completer->homes);
 	free(completer);

@@ -5,6 +5,7 @@
 /* channel_internal.h - submitters and completers, for channel.c and channel_wait.c. */
 
 #include <evering/channel.h>
+#include <evering/recovery.h>
 
 #include "uring_internal.h"
 
@@ -13,8 +14,11 @@ struct evri_wait {
 	struct evr_wait_options options;
 	uint64_t next_check_ns;
 	uint32_t deaths_seen; /* of the region's count */
+	uint32_t deaths_before; /* the same when the pass under way began */
 	uint32_t calls; /* the clock is not read at every one */
 	bool slept;     /* in the last call */
+	bool recovering; /* in mid-pass: the next step is due */
+	struct evr_recoverer *recoverer; /* or NULL: not wanted so far */
 };
 
 struct evr_submitter {

@@ -9,6 +9,7 @@
  */
 
 #include <evering/channel.h>
+#include <evering/recovery.h>
 
 #include "channel_internal.h"
 #include "watch.h"
@@ -25,6 +26,10 @@
 /* When something had to be postponed, the next look comes after so many intervals. */
 #define POSTPONED_INTERVALS 10
 
+/* What is looked at by recovery between two tries: some 100 us, or 500 when none of it is
+ * in the CPU's caches (docs/RECOVERY.md, What it costs). */
+#define LOOKS_PER_STEP 65536
+
 /* One kind of waiting: what is tried, and which bell announces that it may succeed. */
 struct attempt {
 	int (*try_once)(void *handle, void *argument); /* -EAGAIN: not yet */
@@ -34,26 +39,40 @@ struct attempt {
 	uint64_t nap_max_ns; /* of one sleep; EVR_NEVER: the doorbell's own bound */
 };
 
+static uint32_t deaths_so_far(const struct evr_agent *agent)
+{
+	/* SYNC region/deaths (acquire), pairs with judge(). */
+	return evr_load_acquire_u32(&agent->pool->region->shared->deaths);
+}
+
+/* One step, so that a call is never held up by the size of pool and rings. */
 static int look_for_dead(struct evri_wait *wait, struct evr_agent *agent, uint64_t now_ns)
 {
-	int left;
+	int result = 0;
 
 	evri_agent_acknowledge(agent);
-	if (now_ns < wait->next_check_ns)
+	if (now_ns < wait->next_check_ns && !wait->recovering)
 		return 0;
-	left = evr_recover(agent, NULL);
+	if (!wait->recovering)
+		wait->deaths_before = deaths_so_far(agent);
+	if (!wait->recoverer)
+		result = evr_recoverer_open(agent, &wait->recoverer);
+	if (result == 0)
+		result = evr_recoverer_step(wait->recoverer, LOOKS_PER_STEP, NULL);
+	/* Over, but some died since it began: it was not for them. */
+	wait->recovering = result == 1 || ((result == 0 || result == -EAGAIN) &&
+					   deaths_so_far(agent) != wait->deaths_before);
 	/* Something waits for one that is stopped: it can wait a little longer than one
 	 * pass over the whole pool by every waiter in every interval is worth. */
-	wait->next_check_ns =
-		now_ns + (left > 0 ? POSTPONED_INTERVALS : 1) * EVR_DEATH_CHECK_NS;
-	return left == -EUCLEAN ? left : 0;
+	wait->next_check_ns = now_ns + (result == -EAGAIN ? POSTPONED_INTERVALS : 1) *
+					       EVR_DEATH_CHECK_NS;
+	return result == -EUCLEAN ? result : 0;
 }
 
 /* Has a death been noticed since this was asked last? Then the next look is due. */
 static bool somebody_died(struct evri_wait *wait, const struct evr_agent *agent)
 {
-	/* SYNC region/deaths (acquire), pairs with judge(). */
-	uint32_t deaths = evr_load_acquire_u32(&agent->pool->region->shared->deaths);
+	uint32_t deaths = deaths_so_far(agent);
 
 	if (deaths == wait->deaths_seen)
 		return false;
@@ -105,6 +124,15 @@ static int wait_for(const struct attempt *attempt, struct evri_wait *wait,
 		error = spin(attempt, wait, agent, deadline_ns);
 		if (error != -EAGAIN)
 			return error;
+		/* What comes back may be what is waited for: no sleep before that. */
+		if (wait->recovering) {
+			error = attempt->try_once(attempt->handle, attempt->argument);
+			if (error != -EAGAIN)
+				return error;
+			if (evri_os_now_ns() >= deadline_ns)
+				return -ETIMEDOUT;
+			continue;
+		}
 
 		evri_watch_start(agent->pool->region);
 		epoch = evr_doorbell_arm(attempt->bell);

@@ -75,6 +75,26 @@ int evri_home_ring(const struct evri_uring *uring, uint32_t slot,
 				   ret);
 }
 
+int evri_uring_view(const struct evri_uring *uring, uint64_t nth, struct evr_ring *ret)
+{
+	uint32_t order = uring->completion_order;
+	uint64_t offset;
+
+	if (nth == 0)
+		return evri_ring_view(at(uring, uring->submission_offset),
+				      uring->homes_offset - uring->submission_offset,
+				      uring->submission_order, ret);
+	if ((nth - 1) / 2 >= uring->homes_count)
+		return -ENOENT;
+	offset = home_offset(uring, (uint32_t)((nth - 1) / 2)) +
+		 sizeof(struct evr_home_shared);
+	if (nth % 2 == 0) {
+		offset += evri_ring_bytes(order);
+		order = returns_order(order);
+	}
+	return evri_ring_view(at(uring, offset), evri_ring_bytes(order), order, ret);
+}
+
 void evri_uring_init(const struct evri_uring *uring)
 {
 	struct evr_uring_shared *shared = uring->shared;
@@ -306,27 +326,30 @@ void evri_block_dispose(struct evr_agent *agent, const struct evri_uring *urings
 	stats->freed++;
 }
 
-/* Closes one ring of the home and empties it. -ECANCELED: no longer that session's. */
+/* Closes one ring of the home and empties it. 1: @tokens are used up; -ECANCELED: it is
+ * no longer that session's. */
 static int close_and_drain(struct evr_agent *agent, const struct evri_uring *urings,
 			   uint32_t urings_count, const struct evr_atomic_u64 *guard,
-			   uint64_t expected, struct evr_ring *ring,
-			   struct evr_recovery_stats *stats)
+			   uint64_t expected, struct evri_home_release *release,
+			   uint64_t *tokens, struct evr_recovery_stats *stats)
 {
+	struct evr_ring *ring = &release->ring;
 	uint32_t dead = (uint32_t)expected;
-	/* Twice the ring: what is in it, and what comes in while it cannot be closed. */
-	uint64_t tries = 2 * (ring->mask + 1) + 2;
-	bool closed = false;
 
-	while (tries--) {
+	while (release->tries) {
 		uint32_t index;
 		uint64_t word;
 		int error;
 
-		if (!closed) {
+		if (*tokens == 0)
+			return 1;
+		--*tokens;
+		release->tries--;
+		if (!release->closed) {
 			error = evri_ring_close_guarded(ring, guard, expected);
 			if (error < 0 && error != -EAGAIN)
 				return error;
-			closed = error == 0;
+			release->closed = error == 0;
 		}
 		error = evri_ring_pop(ring, agent, false, guard, expected, &index,
 					   &word);
@@ -343,22 +366,30 @@ static int close_and_drain(struct evr_agent *agent, const struct evri_uring *uri
 
 int evri_home_release(struct evr_agent *agent, const struct evri_uring *urings,
 		      uint32_t urings_count, const struct evri_uring *uring,
-		      uint32_t slot, uint64_t expected, struct evr_recovery_stats *stats)
+		      uint32_t slot, uint64_t expected, struct evri_home_release *release,
+		      uint64_t *tokens, struct evr_recovery_stats *stats)
 {
 	struct evr_home_shared *home = evri_home_at(uring, slot);
-	struct evr_ring ring;
-	int error = evri_home_ring(uring, slot, EVRI_HOME_COMPLETIONS, &ring);
+	int error = 0;
 
-	if (error == 0)
+	for (; release->which <= EVRI_HOME_RETURNS; release->which++) {
+		if (!release->bound) {
+			error = evri_home_ring(uring, slot, release->which,
+					       &release->ring);
+			if (error < 0)
+				return error;
+			/* Twice the ring: what is in it, and what comes in while it
+			 * cannot be closed. */
+			release->tries = 2 * (release->ring.mask + 1) + 2;
+			release->bound = true;
+		}
 		error = close_and_drain(agent, urings, urings_count, &home->word,
-					expected, &ring, stats);
-	if (error == 0)
-		error = evri_home_ring(uring, slot, EVRI_HOME_RETURNS, &ring);
-	if (error == 0)
-		error = close_and_drain(agent, urings, urings_count, &home->word,
-					expected, &ring, stats);
-	if (error < 0)
-		return error == -ECANCELED ? 0 : error;
+					expected, release, tokens, stats);
+		if (error)
+			return error == -ECANCELED ? 0 : error;
+		release->bound = false;
+		release->closed = false;
+	}
 
 	/* SYNC home/guard (release), pairs with the guard's load in evri_ring_pop()
 	 * and evri_ring_close_guarded(). SYNC home/word (release), pairs with

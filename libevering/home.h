@@ -43,20 +43,36 @@ int evri_uring_submissions(const struct evri_uring *uring, struct evr_ring *ret)
 int evri_home_ring(const struct evri_uring *uring, uint32_t slot,
 		   enum evri_home_ring which, struct evr_ring *ret);
 
+/* The @nth of all rings of a uring, to look at its slots. -ENOENT: there are no more. */
+int evri_uring_view(const struct evri_uring *uring, uint64_t nth, struct evr_ring *ret);
+
 /*
  * Takes a FREE home for @number and opens its rings; returns the slot. -EMFILE: none.
  * @ret_word is what the home's word says from now on.
  */
 int evri_home_open(const struct evri_uring *uring, uint32_t number, uint64_t *ret_word);
 
+/* How far the release of a home has come: zeroed at its beginning. */
+struct evri_home_release {
+	enum evri_home_ring which;
+	bool bound;
+	bool closed;
+	struct evr_ring ring;
+	uint64_t tries; /* left for this ring */
+};
+
 /*
  * Closes and drains a home while its word says @expected, disposing of what is found as
  * recovery does, and makes it FREE. Repeatable, may be done by several at once: by the
  * submitter that leaves, or by whoever recovers it.
+ * @tokens: how many may be taken out by this call; what is left of it afterwards.
+ *
+ * 1: more to do, call again; 0: done; -EAGAIN: others keep filling it.
  */
 int evri_home_release(struct evr_agent *agent, const struct evri_uring *urings,
 		      uint32_t urings_count, const struct evri_uring *uring,
-		      uint32_t slot, uint64_t expected, struct evr_recovery_stats *stats);
+		      uint32_t slot, uint64_t expected, struct evri_home_release *release,
+		      uint64_t *tokens, struct evr_recovery_stats *stats);
 
 /*
  * Does with a block of the agent's what its word and prefix say: an idle one is freed, a

@@ -51,6 +51,7 @@ libevering_core_la_SOURCES = \
 	libevering/ring.c \
 	libevering/home.c \
 	libevering/recovery.c \
+	libevering/recovery_steps.c \
 	libevering/uring.c \
 	libevering/answer.c \
 	libevering/watch.c \
@@ -72,6 +73,7 @@ libevering_core_la_SOURCES = \
 	libevering/os.h \
 	libevering/os_errno.h \
 	libevering/pool_internal.h \
+	libevering/recovery_internal.h \
 	libevering/region_internal.h \
 	libevering/ring_internal.h \
 	libevering/text.h \

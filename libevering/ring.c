@@ -55,8 +55,8 @@ uint64_t evri_ring_locate(const struct evr_ring *ring, uint64_t hint, int ahead,
 	return base;
 }
 
-int evri_ring_bind(struct evr_ring_shared *shared, uint64_t bytes,
-			uint32_t order, struct evr_ring *ret)
+int evri_ring_view(struct evr_ring_shared *shared, uint64_t bytes, uint32_t order,
+		   struct evr_ring *ret)
 {
 	uint32_t found;
 
@@ -73,7 +73,20 @@ int evri_ring_bind(struct evr_ring_shared *shared, uint64_t bytes,
 		.mask = (UINT64_C(1) << found) - 1,
 		.order = found,
 	};
-	uint64_t first = (uint64_t)EVR_RING_FIRST_LAP << found;
+	*ret = ring;
+	return 0;
+}
+
+int evri_ring_bind(struct evr_ring_shared *shared, uint64_t bytes,
+			uint32_t order, struct evr_ring *ret)
+{
+	struct evr_ring ring;
+	int error = evri_ring_view(shared, bytes, order, &ring);
+
+	if (error < 0)
+		return error;
+
+	uint64_t first = (uint64_t)EVR_RING_FIRST_LAP << ring.order;
 	ring.tail = evri_ring_locate(&ring, evr_load_acquire_u64(&shared->tail_hint),
 					  1, first);
 	ring.head = evri_ring_locate(&ring, evr_load_acquire_u64(&shared->head_hint),

@@ -14,6 +14,11 @@ void evri_ring_init(struct evr_ring_shared *shared, uint32_t order);
 int evri_ring_bind(struct evr_ring_shared *shared, uint64_t bytes,
 			uint32_t order, struct evr_ring *ret);
 
+/* The same for who only looks at the slots: where tail and head are, which a ring that is
+ * full has to be searched for, is not asked. */
+int evri_ring_view(struct evr_ring_shared *shared, uint64_t bytes, uint32_t order,
+		   struct evr_ring *ret);
+
 /* As evr_ring_close(), as long as @guard says @expected; -ECANCELED: it does not. */
 int evri_ring_close_guarded(struct evr_ring *ring,
 				 const struct evr_atomic_u64 *guard, uint64_t expected);

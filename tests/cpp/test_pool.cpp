@@ -162,3 +162,28 @@ BOOST_AUTO_TEST_CASE(the_blocks_of_a_killed_process_come_back_by_recovery)
 	BOOST_TEST(done.finished == 1U);
 	BOOST_TEST(fixture::in_use(own) == 0U);
 }
+
+BOOST_AUTO_TEST_CASE(recovery_in_steps_ends_and_brings_the_same_back)
+{
+	BOOST_TEST(!std::is_copy_constructible_v<evering::recoverer>);
+	BOOST_TEST(std::is_move_constructible_v<evering::recoverer>);
+
+	fixture::peer own = fixture::create();
+	pid_t child = fixture::start_child(own.region.fd(), [](fixture::peer &it) {
+		auto held = block::alloc(it.agent, 64);
+		raise(SIGKILL);
+	});
+	BOOST_TEST(fixture::end_of(child) == "killed by signal 9");
+
+	evering::recoverer first(own.agent);
+	evering::recoverer steps(std::move(first));
+	int count = 1;
+	while (steps.step(10) == evering::recovery_progress::more)
+		count++;
+	BOOST_TEST(count > 1);
+	BOOST_TEST(steps.stats().steps == static_cast<unsigned>(count));
+	BOOST_TEST(steps.stats().finished == 1U);
+	BOOST_TEST(steps.stats().passes == 1U);
+	BOOST_TEST(fixture::in_use(own) == 0U);
+	BOOST_CHECK_THROW(steps.step(0), std::system_error);
+}

@@ -95,6 +95,7 @@ struct party {
 	struct evr_block block;
 	struct evr_agent second;
 	struct evr_submitter *second_submitter;
+	struct evr_recoverer *recoverer;
 	struct evr_region *second_region;
 	struct evr_uring *second_uring;
 	uint32_t range;

@@ -24,6 +24,12 @@ extern const struct scenario scenario_recover_idle, scenario_recover_lookalike,
 	scenario_recover_taken_request, scenario_recover_limbo, scenario_recover_queued,
 	scenario_recover_home;
 
+extern const struct scenario scenario_recover_idle_steps,
+	scenario_recover_request_steps, scenario_recover_response_steps,
+	scenario_recover_taken_steps, scenario_recover_taken_request_steps,
+	scenario_recover_limbo_steps, scenario_recover_queued_steps,
+	scenario_recover_home_steps;
+
 extern const struct scenario scenario_attach, scenario_detach, scenario_create_ring,
 	scenario_create_uring, scenario_create_beside_create, scenario_grow_region,
 	scenario_grow_pool, scenario_meet_extent, scenario_retire, scenario_revive;

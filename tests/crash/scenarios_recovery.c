@@ -21,6 +21,28 @@ void leave_recovered(struct party *victim)
 	MUST(victim, victim->result);
 }
 
+/* The same in small steps: whatever lies between two pieces is a point where
+ * a recoverer can be stopped or killed in mid-pass, with what it knows in its memory. */
+static void enter_steps(struct party *victim)
+{
+	MUST(victim, evr_recoverer_open(&victim->agent, &victim->recoverer));
+}
+
+static void do_steps(struct party *victim)
+{
+	do
+		victim->result = evr_recoverer_step(victim->recoverer, 4, NULL);
+	while (victim->result == 1);
+}
+
+static void leave_steps(struct party *victim)
+{
+	/* Something may be in the hands of others, who are at work. */
+	if (victim->result != -EAGAIN)
+		MUST(victim, victim->result);
+	victim->recoverer = evr_recoverer_close(victim->recoverer);
+}
+
 /* The source sent them; the departed takes them, or something else, and dies. */
 static void supply_requests(struct party *source)
 {
@@ -39,6 +61,15 @@ static void supply_requests(struct party *source)
 		.operate = do_recover, .leave = leave_recovered,                      \
 	}
 
+#define IN_STEPS(NAME, MODES, GEOMETRY, SUPPLY, DEPART)                                \
+	{                                                                              \
+		.name = NAME, .about = "the same, in small steps",              \
+		.modes = MODES, .geometry = GEOMETRY, .supply = SUPPLY,                \
+		.depart = DEPART, .enter = enter_steps, .operate = do_steps,           \
+		.leave = leave_steps, .stride = 7,                                     \
+	}
+#define KILL_AND_STOP (IN(MODE_KILL) | IN(MODE_STOP))
+
 /* ---- idle blocks, a container, a magazine ---- */
 
 static void depart_with_blocks(struct party *departed)
@@ -52,6 +83,10 @@ static void depart_with_blocks(struct party *departed)
 const struct scenario scenario_recover_idle =
 	RECOVERY("recover-idle", "of one with idle blocks, a container and a magazine",
 		 NULL, depart_with_blocks);
+
+const struct scenario scenario_recover_idle_steps =
+	IN_STEPS("recover-idle-steps", KILL_AND_STOP, &geometry_small, NULL,
+		 depart_with_blocks);
 
 /* ---- nothing, but a living one's container has its number for an index ---- */
 
@@ -101,6 +136,10 @@ const struct scenario scenario_recover_request =
 	RECOVERY("recover-request", "of one with two requests in hand", supply_requests,
 		 depart_with_requests);
 
+const struct scenario scenario_recover_request_steps =
+	IN_STEPS("recover-request-steps", KILL_AND_STOP, &geometry_small, supply_requests,
+		 depart_with_requests);
+
 /* ---- a response written and not posted ---- */
 
 static void depart_with_response(struct party *departed)
@@ -122,6 +161,10 @@ static void depart_with_response(struct party *departed)
 
 const struct scenario scenario_recover_response =
 	RECOVERY("recover-response", "of one who had not yet posted its answer",
+		 supply_requests, depart_with_response);
+
+const struct scenario scenario_recover_response_steps =
+	IN_STEPS("recover-response-steps", KILL_AND_STOP, &geometry_small,
 		 supply_requests, depart_with_response);
 
 /* ---- taken out of a ring and not marked ---- */
@@ -165,6 +208,20 @@ const struct scenario scenario_recover_taken = {
 	.messages_lost = 1,
 };
 
+const struct scenario scenario_recover_taken_steps = {
+	.name = "recover-taken-steps",
+	.about = "the same, in small steps",
+	.modes = IN(MODE_KILL) | IN(MODE_STOP) | IN(MODE_SENDER),
+	.geometry = &geometry_small,
+	.supply = supply_requests,
+	.depart = depart_with_message_taken,
+	.enter = enter_steps,
+	.operate = do_steps,
+	.leave = leave_steps,
+	.stride = 7,
+	.messages_lost = 1,
+};
+
 void depart_with_request_taken(struct party *departed)
 {
 	await(departed, &departed->board->supplied);
@@ -181,6 +238,10 @@ const struct scenario scenario_recover_taken_request = {
 	.operate = do_recover,
 	.leave = leave_recovered,
 };
+
+const struct scenario scenario_recover_taken_request_steps =
+	IN_STEPS("recover-taken-request-steps", KILL_AND_STOP, &geometry_small,
+		 supply_requests, depart_with_request_taken);
 
 /* ---- on the way to and from the bitmap ---- */
 
@@ -216,6 +277,9 @@ const struct scenario scenario_recover_limbo = {
 	.leave = leave_recovered,
 };
 
+const struct scenario scenario_recover_limbo_steps = IN_STEPS(
+	"recover-limbo-steps", KILL_AND_STOP, &geometry_tiny, NULL, depart_in_limbo);
+
 /* ---- blocks in rings ---- */
 
 static void depart_with_queue(struct party *departed)
@@ -230,6 +294,10 @@ static void depart_with_queue(struct party *departed)
 const struct scenario scenario_recover_queued =
 	RECOVERY("recover-queued", "of one whose messages and requests are in rings",
 		 NULL, depart_with_queue);
+
+const struct scenario scenario_recover_queued_steps =
+	IN_STEPS("recover-queued-steps", KILL_AND_STOP, &geometry_small, NULL,
+		 depart_with_queue);
 
 /* ---- a home, with answers in it and answers to come ---- */
 
@@ -257,4 +325,8 @@ static void depart_with_home(struct party *departed)
 
 const struct scenario scenario_recover_home =
 	RECOVERY("recover-home", "of a submitter with an answer unreaped and one to come",
+		 answer_one_hold_one, depart_with_home);
+
+const struct scenario scenario_recover_home_steps =
+	IN_STEPS("recover-home-steps", KILL_AND_STOP, &geometry_small,
 		 answer_one_hold_one, depart_with_home);

@@ -54,6 +54,7 @@ unit_programs = \
 	tests/unit/test_pool_hostile \
 	tests/unit/test_recovery \
 	tests/unit/test_recovery_channel \
+	tests/unit/test_recovery_steps \
 	tests/unit/test_region \
 	tests/unit/test_region_attach \
 	tests/unit/test_region_pages \
@@ -107,6 +108,7 @@ tests_unit_test_pool_LDADD = $(unit_ldadd)
 tests_unit_test_pool_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_recovery_LDADD = $(unit_ldadd)
 tests_unit_test_recovery_channel_LDADD = $(unit_ldadd)
+tests_unit_test_recovery_steps_LDADD = $(unit_ldadd)
 tests_unit_test_region_LDADD = $(unit_ldadd)
 tests_unit_test_region_pages_LDADD = $(unit_ldadd)
 tests_unit_test_retire_LDADD = $(unit_ldadd)
