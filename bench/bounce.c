@@ -42,11 +42,16 @@ static void back(void *end, uint64_t first, uint64_t count)
 	bench_bounce_ns(both, 1, first, count);
 }
 
+#define BOUNCE_ROW(case_name)                                                            \
+	{ case_name, "floor:bounce", 200000, create, open_side, { there, back }, destroy }
+
 const struct bench_subject bench_bounce[] = {
-	{ "bounce", "floor:bounce", 200000, create, open_side, { there, back }, destroy },
-	{ "roundtrip_8", "floor:bounce", 200000, create, open_side, { there, back },
-	  destroy },
-	{ "channel_roundtrip_64", "floor:bounce", 200000, create, open_side,
-	  { there, back }, destroy },
+	BOUNCE_ROW("bounce"),
+	BOUNCE_ROW("roundtrip_8"),
+	BOUNCE_ROW("roundtrip_inline_8"),
+	BOUNCE_ROW("roundtrip_inline_64"),
+	BOUNCE_ROW("roundtrip_inline_120"),
+	BOUNCE_ROW("roundtrip_block_256"),
+	BOUNCE_ROW("channel_roundtrip_64"),
 	{ 0 },
 };

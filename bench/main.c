@@ -14,26 +14,52 @@
 #define REPETITIONS 11
 #define REPETITIONS_QUICK 3
 #define QUICK_DIVISOR 16
+#define HUNG_MAX 2
 
 static const struct bench_subject *const lists[] = {
 	bench_bounce,
+	bench_floors,
 	bench_ring,
 	bench_ring_no_mark,
 	bench_ring_no_intent_clear,
+	bench_ring_block,
+	bench_ring_team,
 	bench_message,
 	bench_message_no_intent_clear,
 	bench_channel,
 	bench_alloc,
 	bench_rte,
+	bench_rte_block,
+	bench_ck,
+	bench_boost,
+	bench_moodycamel,
+	bench_readerwriter,
+	bench_urcu,
+	bench_tbb,
 };
+
+#define LISTS_COUNT (sizeof(lists) / sizeof(lists[0]))
 
 static const struct {
 	const char *name, *about;
 } cases[] = {
 	{ "bounce", "a raw cache line to the other CPU and back" },
+	{ "spsc_8", "8 bytes, one sender, one receiver, one a call" },
+	{ "spsc_8_burst_32", "the same, 32 a call" },
+	{ "spsc_64", "64 bytes, one sender, one receiver, one a call" },
+	{ "spsc_64_burst_32", "the same, 32 a call" },
 	{ "mpmc_1p1c", "one block, or 8 bytes, through an MPMC ring" },
-	{ "roundtrip_8", "the same there and back, over two rings" },
+	{ "mpmc_burst_8", "the same, 8 a call" },
+	{ "mpmc_burst_32", "the same, 32 a call" },
+	{ "mpmc_4p4c", "4 senders and 4 receivers at one MPMC ring; M/s" },
+	{ "mpmc_8p8c", "8 and 8" },
+	{ "roundtrip_8", "a block, or 8 bytes, there and back over two MPMC rings" },
+	{ "roundtrip_inline_8", "8 bytes there and back, in the slots of two rings" },
+	{ "roundtrip_inline_64", "64 bytes" },
+	{ "roundtrip_inline_120", "120 bytes" },
+	{ "roundtrip_block_256", "a block of 256 B, answered in place" },
 	{ "message_64", "alloc, fill 64 B, push; pop, read, free" },
+	{ "message_64_burst_32", "the same, pushed and popped 32 a call" },
 	{ "channel_roundtrip_64", "request of 64 B, answer in place; one in flight" },
 	{ "channel_window_8", "the same, 8 in flight; ns per request" },
 	{ "alloc_free", "one thread takes a block of 64 B and gives it back" },
@@ -65,7 +91,8 @@ static void usage(FILE *out)
 		"  --bounce      a raw bounce between the two CPUs, in ns; no more\n"
 		"  --help        this text\n"
 		"\n"
-		"Exit status: 0; 1 a message was lost or a call failed; 2 wrong usage.\n",
+		"Exit status: 0; 1 a message was lost, a call failed, one of ours hung;\n"
+		"2 wrong usage.\n",
 		REPETITIONS);
 }
 
@@ -83,25 +110,48 @@ static bool known_case(const char *name)
 	return false;
 }
 
-/* The first two CPUs that this process may use. */
-static int find_cpus(int ret_cpus[2])
+/* The CPUs that this process may use, as many as there can be sides. */
+static void find_cpus(struct bench_conditions *ret)
 {
 	cpu_set_t set;
-	int found = 0;
 
 	bench_check(sched_getaffinity(0, sizeof(set), &set) == 0);
-	for (int cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++)
+	for (int cpu = 0; cpu < CPU_SETSIZE && ret->cpus_count < BENCH_SIDES_MAX; cpu++)
 		if (CPU_ISSET(cpu, &set))
-			ret_cpus[found++] = cpu;
-	return found;
+			ret->cpus[ret->cpus_count++] = cpu;
 }
 
-static void run_case(const char *name, const struct settings *settings)
+/* Who hung twice is not tried again. */
+static bool gave_up(const struct bench_series *series)
+{
+	uint32_t hung = 0;
+
+	for (uint32_t i = 0; i < series->count; i++)
+		hung += series->samples[i].hung;
+	return hung >= HUNG_MAX;
+}
+
+/* Whether it went well: a peer that hangs is a result, one of ours is a failure. */
+static bool finish_series(struct bench_series *series, bool json)
+{
+	bool well = true;
+
+	bench_report(series, json);
+	for (uint32_t i = 0; i < series->count; i++)
+		if (series->samples[i].hung &&
+		    strncmp(series->subject->name, "evering", 7) == 0)
+			well = false;
+	free(series->samples);
+	return well;
+}
+
+static bool run_case(const char *name, const struct settings *settings)
 {
 	struct bench_series series[SUBJECTS_MAX];
 	size_t subjects_count = 0;
+	bool well = true;
 
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+	for (size_t i = 0; i < LISTS_COUNT; i++) {
 		for (const struct bench_subject *s = lists[i]; s->case_name; s++) {
 			if (strcmp(s->case_name, name) != 0)
 				continue;
@@ -110,7 +160,6 @@ static void run_case(const char *name, const struct settings *settings)
 				.subject = s,
 				.samples = calloc(settings->repetitions,
 						  sizeof(struct bench_sample)),
-				.count = settings->repetitions,
 			};
 			bench_check(series[subjects_count].samples);
 			subjects_count++;
@@ -118,23 +167,23 @@ static void run_case(const char *name, const struct settings *settings)
 	}
 	for (uint32_t i = 0; i < settings->repetitions; i++)
 		for (size_t k = 0; k < subjects_count; k++)
-			bench_pair_run(series[k].subject, &settings->conditions,
-				       &series[k].samples[i]);
-	for (size_t k = 0; k < subjects_count; k++) {
-		bench_report(&series[k], settings->json);
-		free(series[k].samples);
-	}
+			if (!gave_up(&series[k]))
+				bench_run(series[k].subject, &settings->conditions,
+					  &series[k].samples[series[k].count++]);
+	for (size_t k = 0; k < subjects_count; k++)
+		well = finish_series(&series[k], settings->json) && well;
+	if (subjects_count == 0)
+		bench_report_skipped(name, "*", "nobody here does it", settings->json);
+	return well;
 }
 
-static void skip_case(const char *name, const struct settings *settings)
+/* Peers that are not there. */
+static void report_absent(bool json)
 {
-	const char *reason = "2 CPUs wanted, 1 usable; widen the affinity (taskset) or "
-			     "the machine";
-
-	if (settings->json)
-		printf("{\"case\":\"%s\",\"skipped\":\"%s\"}\n", name, reason);
-	else
-		printf("%-21s skipped: %s\n", name, reason);
+	for (size_t i = 0; i < LISTS_COUNT; i++)
+		for (const struct bench_subject *s = lists[i]; s->case_name; s++)
+			if (s->skipped)
+				bench_report_skipped("*", s->name, s->skipped, json);
 }
 
 static void parse(int argc, char **argv, struct settings *settings)
@@ -195,33 +244,42 @@ static void parse(int argc, char **argv, struct settings *settings)
 	}
 }
 
+static void measure_bounce(struct settings *settings)
+{
+	struct bench_sample sample = { 0 };
+
+	settings->conditions.divisor = QUICK_DIVISOR;
+	if (settings->conditions.cpus_count >= 2)
+		bench_run(&bench_bounce[0], &settings->conditions, &sample);
+	printf("%.1f\n", sample.value);
+}
+
 int main(int argc, char **argv)
 {
 	struct settings settings = { .repetitions = REPETITIONS,
 				     .conditions.divisor = 1 };
-	bool enough_cpus;
+	bool well = true;
 
 	parse(argc, argv, &settings);
-	enough_cpus = find_cpus(settings.conditions.cpus) == 2;
+	find_cpus(&settings.conditions);
 	if (settings.bounce_alone) {
-		struct bench_sample sample = { 0 };
-
-		settings.conditions.divisor = QUICK_DIVISOR;
-		if (enough_cpus)
-			bench_pair_run(&bench_bounce[0], &settings.conditions, &sample);
-		printf("%.1f\n", sample.item_ns);
+		measure_bounce(&settings);
 		return 0;
 	}
 	if (!settings.json)
-		printf("%-21s %-24s %9s  [%8s ..%9s] %4s   bounce before, after\n",
-		       "case", "subject", "median ns", "min", "max", "reps");
+		printf("%-21s %-24s %12s [%8s ..%9s] %4s   bounce before, after\n",
+		       "case", "subject", "median", "min", "max", "reps");
+	report_absent(settings.json);
 	for (size_t i = 0; i < CASES_COUNT; i++) {
 		if (settings.only && strcmp(settings.only, cases[i].name) != 0)
 			continue;
-		if (enough_cpus)
-			run_case(cases[i].name, &settings);
+		if (settings.conditions.cpus_count >= 2)
+			well = run_case(cases[i].name, &settings) && well;
 		else
-			skip_case(cases[i].name, &settings);
+			bench_report_skipped(cases[i].name, "*",
+					     "2 CPUs wanted, 1 usable; widen the "
+					     "affinity (taskset) or the machine",
+					     settings.json);
 	}
-	return 0;
+	return well ? 0 : 1;
 }

@@ -12,7 +12,7 @@ void bench_region_create(uint64_t payload_bytes, uint32_t blocks_count, uint32_t
 		.size = sizeof(region_options),
 		/* A megabyte for tables and rings. */
 		.bytes = blocks_count * stride_bytes + (1 << 20),
-		.participants = 8,
+		.participants = BENCH_SIDES_MAX + 2,
 	};
 	struct evr_pool_options pool_options = {
 		.size = sizeof(pool_options),

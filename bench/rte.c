@@ -1,66 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The peer: DPDK's rte_ring, in plain shared memory, without DPDK's run-time environment
+ * A peer: DPDK's rte_ring, in plain shared memory, without DPDK's run-time environment
  * (no huge pages, no rte_eal_init(): rte_ring_init() on our own mapping needs none).
+ *
+ *	sp_sc	one producer, one consumer
+ *	mp_mc	many of both, the default
+ *	rts	many, "relaxed tail sync": the last of those under way publishes
+ *	hts	many, "head/tail sync": one at a time
  *
  * What it does not do: a process that is stopped between taking its place and publishing
  * it holds up everybody behind it; what a dead one held is lost. It is the speed to be
  * compared with, not the same service.
  */
-#include "bench.h"
+#include "peer.h"
 
 #ifndef EVR_BENCH_RTE
-const struct bench_subject bench_rte[] = { { 0 } };
+const struct bench_subject bench_rte[] = {
+	PEER_SKIPPED("dpdk_rte_ring", "not found; apt-get install libdpdk-dev"),
+	PEER_LIST_END,
+};
 #else
 
 #include <rte_config.h>
 #include <rte_ring.h>
 
-#define RING_SLOTS 1024
-#define RING_SPACE 16384
-#define ROUND 4096
+/* Room for a ring of values of so many bytes. */
+#define RING_SPACE(bytes) (4096 + PEER_SLOTS * (bytes))
 
 struct shared {
-	EVR_CACHE_ALIGNED char space[2][RING_SPACE];
+	EVR_CACHE_ALIGNED char space[2][RING_SPACE(8 * PEER_WORDS_MAX)];
 };
 
-struct end {
-	struct rte_ring *out, *in;
-	bool single; /* one producer, one consumer */
-	int side;
-};
-
-static void *create_with(unsigned int flags)
+static void *create_with(unsigned int words, unsigned int flags)
 {
 	struct shared *shared = bench_shared_map(sizeof(*shared));
 
-	bench_check(rte_ring_get_memsize(RING_SLOTS) <= RING_SPACE);
+	bench_check((size_t)rte_ring_get_memsize_elem(8 * words, PEER_SLOTS) <=
+		    sizeof(shared->space[0]));
 	for (int i = 0; i < 2; i++)
 		bench_check(rte_ring_init((struct rte_ring *)shared->space[i],
-					  i ? "back" : "there", RING_SLOTS, flags) == 0);
+					  i ? "back" : "there", PEER_SLOTS, flags) == 0);
 	return shared;
 }
 
-static void *create_mpmc(void)
-{
-	return create_with(0);
-}
+#define CREATE(name, words, flags)                                                       \
+	static void *name##_create(void)                                                 \
+	{                                                                                \
+		return create_with(words, flags);                                        \
+	}
 
-static void *create_spsc(void)
-{
-	return create_with(RING_F_SP_ENQ | RING_F_SC_DEQ);
-}
+CREATE(mp_mc, 1, 0)
+CREATE(sp_sc, PEER_WORDS_MAX, RING_F_SP_ENQ | RING_F_SC_DEQ)
+CREATE(rts, 1, RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ)
+CREATE(hts, 1, RING_F_MP_HTS_ENQ | RING_F_MC_HTS_DEQ)
 
-static void *open_side(void *created, int side)
+static void *open_two(void *created, int side)
 {
-	static struct end end;
 	struct shared *shared = created;
 
-	end.out = (struct rte_ring *)shared->space[side];
-	end.in = (struct rte_ring *)shared->space[1 - side];
-	end.single = rte_ring_is_prod_single(end.out);
-	end.side = side;
-	return &end;
+	return peer_end_new(shared->space[side], shared->space[1 - side], side);
+}
+
+static void *open_one(void *created, int side)
+{
+	struct shared *shared = created;
+
+	return peer_end_new(shared->space[0], shared->space[0], side);
 }
 
 static void destroy(void *created)
@@ -72,184 +77,111 @@ static void destroy(void *created)
 	bench_shared_unmap(created, sizeof(*shared));
 }
 
-#define INLINE static inline __attribute__((always_inline))
+/* All of a burst or nothing: the "bulk" calls. One at a time is a bulk of 1, as DPDK's
+ * own rte_ring_enqueue() is. */
+#define MOVES(name, words, enqueue, dequeue)                                             \
+	PEER_INLINE uint32_t name##_put(void *ring, uint64_t *values, uint32_t n)        \
+	{                                                                                \
+		return enqueue(ring, values, 8 * (words), n, NULL);                      \
+	}                                                                                \
+	PEER_INLINE uint32_t name##_take(void *ring, uint64_t *values, uint32_t n)       \
+	{                                                                                \
+		return dequeue(ring, values, 8 * (words), n, NULL);                      \
+	}
 
-INLINE void push(struct rte_ring *ring, bool single, uint64_t value, bool pause)
+#define SINGLE(words)                                                                    \
+	MOVES(sp_sc_##words, words, rte_ring_sp_enqueue_bulk_elem,                       \
+	      rte_ring_sc_dequeue_bulk_elem)                                             \
+	PEER_ROUNDTRIP(sp_sc_##words, words, sp_sc_##words##_put, sp_sc_##words##_take)
+
+SINGLE(1)
+SINGLE(8)
+SINGLE(15)
+PEER_STREAM(sp_sc_1_ones, 1, 1, sp_sc_1_put, sp_sc_1_take)
+PEER_STREAM(sp_sc_1_bursts, 1, 32, sp_sc_1_put, sp_sc_1_take)
+PEER_STREAM(sp_sc_8_ones, 8, 1, sp_sc_8_put, sp_sc_8_take)
+PEER_STREAM(sp_sc_8_bursts, 8, 32, sp_sc_8_put, sp_sc_8_take)
+PEER_ROUNDS(sp_sc_1, 1, sp_sc_1_put, sp_sc_1_take)
+
+#define MANY(name, enqueue, dequeue)                                                     \
+	MOVES(name, 1, enqueue, dequeue)                                                 \
+	PEER_ROUNDS(name##_ones, 1, name##_put, name##_take)                             \
+	PEER_ROUNDS(name##_8, 8, name##_put, name##_take)                                \
+	PEER_ROUNDS(name##_32, 32, name##_put, name##_take)                              \
+	PEER_TEAM(name, name##_put, name##_take)
+
+MANY(mp_mc, rte_ring_mp_enqueue_bulk_elem, rte_ring_mc_dequeue_bulk_elem)
+MANY(rts, rte_ring_mp_rts_enqueue_bulk_elem, rte_ring_mc_rts_dequeue_bulk_elem)
+MANY(hts, rte_ring_mp_hts_enqueue_bulk_elem, rte_ring_mc_hts_dequeue_bulk_elem)
+PEER_ROUNDTRIP(mp_mc, 1, mp_mc_put, mp_mc_take)
+
+/* The zero-copy calls: values are made and looked at in the ring. */
+static void zero_copy_send(void *opened, uint64_t first, uint64_t count)
 {
-	void *object = (void *)(uintptr_t)value;
+	struct rte_ring *ring = ((struct peer_end *)opened)->out;
+	struct rte_ring_zc_data room;
 
-	while ((single ? rte_ring_sp_enqueue(ring, object)
-		       : rte_ring_mp_enqueue(ring, object)) != 0)
-		if (pause)
+	for (uint64_t i = first; i < first + count; i += PEER_BURST_MAX) {
+		while (rte_ring_enqueue_zc_bulk_elem_start(ring, 64, PEER_BURST_MAX,
+							   &room, NULL) == 0)
 			evr_pause();
+		peer_fill(room.ptr1, 8, room.n1, i);
+		if (room.n1 < PEER_BURST_MAX)
+			peer_fill(room.ptr2, 8, PEER_BURST_MAX - room.n1, i + room.n1);
+		rte_ring_enqueue_zc_elem_finish(ring, PEER_BURST_MAX);
+	}
 }
 
-INLINE uint64_t pop(struct rte_ring *ring, bool single, bool pause)
+static void zero_copy_receive(void *opened, uint64_t first, uint64_t count)
 {
-	void *object = NULL;
+	struct rte_ring *ring = ((struct peer_end *)opened)->in;
+	struct rte_ring_zc_data there;
 
-	while ((single ? rte_ring_sc_dequeue(ring, &object)
-		       : rte_ring_mc_dequeue(ring, &object)) != 0)
-		if (pause)
+	for (uint64_t i = first; i < first + count; i += PEER_BURST_MAX) {
+		while (rte_ring_dequeue_zc_bulk_elem_start(ring, 64, PEER_BURST_MAX,
+							   &there, NULL) == 0)
 			evr_pause();
-	return (uintptr_t)object;
-}
-
-/* In rounds, one way through one ring, then back through the other: ring.c does it so
- * because its blocks have to come back. */
-INLINE void stream(struct end *end, bool single, uint64_t first, uint64_t count)
-{
-	bench_check(count % (2 * ROUND) == 0);
-	for (uint64_t round = 0; round < count / ROUND; round++) {
-		uint64_t base = first + round * ROUND;
-
-		for (uint64_t i = 0; i < ROUND; i++) {
-			if ((round & 1) == (uint64_t)end->side)
-				push(end->out, single, base + i, true);
-			else
-				bench_check(pop(end->in, single, true) == base + i);
-		}
+		peer_verify(there.ptr1, 8, there.n1, i);
+		if (there.n1 < PEER_BURST_MAX)
+			peer_verify(there.ptr2, 8, PEER_BURST_MAX - there.n1,
+				    i + there.n1);
+		rte_ring_dequeue_zc_elem_finish(ring, PEER_BURST_MAX);
 	}
 }
 
-static void stream_mpmc(void *end, uint64_t first, uint64_t count)
-{
-	stream(end, false, first, count);
-}
-
-static void stream_spsc(void *end, uint64_t first, uint64_t count)
-{
-	stream(end, true, first, count);
-}
-
-INLINE void there_and_back(struct end *end, bool single, uint64_t first, uint64_t count)
-{
-	for (uint64_t i = first; i < first + count; i++) {
-		if (end->side == 0)
-			push(end->out, single, i, false);
-		bench_check(pop(end->in, single, false) == i);
-		if (end->side == 1)
-			push(end->out, single, i, false);
-	}
-}
-
-static void roundtrip_mpmc(void *end, uint64_t first, uint64_t count)
-{
-	there_and_back(end, false, first, count);
-}
-
-static void roundtrip_spsc(void *end, uint64_t first, uint64_t count)
-{
-	there_and_back(end, true, first, count);
-}
-
-/*
- * Whole messages: blocks of 64 bytes, free ones in a second ring, 32 of them moved at
- * once into and out of a cache of each process. (That is how rte_mempool works; itself it
- * wants the run-time environment.)
- */
-#define BLOCKS_COUNT 4096
-#define BATCH 32
-
-struct block {
-	EVR_CACHE_ALIGNED uint64_t word[8];
-};
-
-struct messages_shared {
-	EVR_CACHE_ALIGNED char ring[RING_SPACE];
-	EVR_CACHE_ALIGNED char free_ring[16 * RING_SPACE];
-	struct block blocks[BLOCKS_COUNT];
-};
-
-struct messages_end {
-	struct rte_ring *ring, *free_ring;
-	struct block *blocks;
-	void *cached[2 * BATCH];
-	uint32_t cached_count;
-};
-
-static void *messages_create(void)
-{
-	struct messages_shared *shared = bench_shared_map(sizeof(*shared));
-	struct rte_ring *ring = (struct rte_ring *)shared->ring;
-	struct rte_ring *free_ring = (struct rte_ring *)shared->free_ring;
-
-	bench_check(rte_ring_init(ring, "ring", RING_SLOTS, 0) == 0);
-	bench_check(rte_ring_get_memsize(2 * BLOCKS_COUNT) <= 16 * RING_SPACE);
-	bench_check(rte_ring_init(free_ring, "free", 2 * BLOCKS_COUNT, 0) == 0);
-	for (uintptr_t i = 0; i < BLOCKS_COUNT; i++)
-		bench_check(rte_ring_mp_enqueue(free_ring, (void *)i) == 0);
-	return shared;
-}
-
-static void *messages_open(void *created, int side)
-{
-	static struct messages_end end;
-	struct messages_shared *shared = created;
-
-	(void)side;
-	end.ring = (struct rte_ring *)shared->ring;
-	end.free_ring = (struct rte_ring *)shared->free_ring;
-	end.blocks = shared->blocks;
-	return &end;
-}
-
-static void messages_send(void *opened, uint64_t first, uint64_t count)
-{
-	struct messages_end *end = opened;
-
-	for (uint64_t i = first; i < first + count; i++) {
-		while (end->cached_count == 0) {
-			end->cached_count = rte_ring_mc_dequeue_bulk(
-				end->free_ring, end->cached, BATCH, NULL);
-			if (end->cached_count == 0)
-				evr_pause();
-		}
-
-		uintptr_t index = (uintptr_t)end->cached[--end->cached_count];
-		for (uint64_t k = 0; k < 8; k++)
-			evr_plain_store_u64(&end->blocks[index].word[k], i + k);
-		push(end->ring, false, index, true);
-	}
-}
-
-static void messages_take(void *opened, uint64_t first, uint64_t count)
-{
-	struct messages_end *end = opened;
-
-	for (uint64_t i = first; i < first + count; i++) {
-		uintptr_t index = pop(end->ring, false, true);
-
-		bench_check(index < BLOCKS_COUNT);
-		for (uint64_t k = 0; k < 8; k++)
-			bench_check(evr_plain_load_u64(&end->blocks[index].word[k]) ==
-				    i + k);
-		if (end->cached_count == 2 * BATCH) {
-			bench_check(rte_ring_mp_enqueue_bulk(end->free_ring,
-							     end->cached + BATCH, BATCH,
-							     NULL) == BATCH);
-			end->cached_count = BATCH;
-		}
-		end->cached[end->cached_count++] = (void *)index;
-	}
-}
-
-static void messages_destroy(void *created)
-{
-	bench_shared_unmap(created, sizeof(struct messages_shared));
-}
+#define SP_SC_STREAM(case_name, name)                                                    \
+	PEER_STREAM_ROW(case_name, "dpdk_rte_ring:sp_sc", name, sp_sc_create, open_one,  \
+			destroy, false)
+#define SP_SC_TRIPS(case_name, name)                                                     \
+	PEER_ROUNDTRIP_ROW(case_name, "dpdk_rte_ring:sp_sc", name, sp_sc_create,         \
+			   open_two, destroy, false)
+#define MANY_ROUNDS(case_name, subject, name, name_and_burst)                            \
+	PEER_ROUNDS_ROW(case_name, subject, name_and_burst, name##_create, open_two,     \
+			destroy, false)
+#define MANY_ROWS(subject, name)                                                         \
+	MANY_ROUNDS("mpmc_1p1c", subject, name, name##_ones),                            \
+	MANY_ROUNDS("mpmc_burst_8", subject, name, name##_8),                            \
+	MANY_ROUNDS("mpmc_burst_32", subject, name, name##_32),                          \
+	PEER_TEAM_ROWS(subject, name, name##_create, open_one, destroy, false)
 
 const struct bench_subject bench_rte[] = {
-	{ "mpmc_1p1c", "dpdk_rte_ring:mp_mc", 1 << 20, create_mpmc, open_side,
-	  { stream_mpmc, stream_mpmc }, destroy },
-	{ "mpmc_1p1c", "dpdk_rte_ring:sp_sc", 1 << 20, create_spsc, open_side,
-	  { stream_spsc, stream_spsc }, destroy },
-	{ "roundtrip_8", "dpdk_rte_ring:mp_mc", 1 << 17, create_mpmc, open_side,
-	  { roundtrip_mpmc, roundtrip_mpmc }, destroy },
-	{ "roundtrip_8", "dpdk_rte_ring:sp_sc", 1 << 17, create_spsc, open_side,
-	  { roundtrip_spsc, roundtrip_spsc }, destroy },
-	{ "message_64", "dpdk_rte_ring:mp_mc", 1 << 20, messages_create, messages_open,
-	  { messages_send, messages_take }, messages_destroy },
-	{ 0 },
+	SP_SC_STREAM("spsc_8", sp_sc_1_ones),
+	SP_SC_STREAM("spsc_8_burst_32", sp_sc_1_bursts),
+	SP_SC_STREAM("spsc_64", sp_sc_8_ones),
+	SP_SC_STREAM("spsc_64_burst_32", sp_sc_8_bursts),
+	PEER_STREAM_ROW("spsc_64_burst_32", "dpdk_rte_ring:sp_sc_zc", zero_copy,
+			sp_sc_create, open_one, destroy, false),
+	SP_SC_TRIPS("roundtrip_8", sp_sc_1),
+	SP_SC_TRIPS("roundtrip_inline_8", sp_sc_1),
+	SP_SC_TRIPS("roundtrip_inline_64", sp_sc_8),
+	SP_SC_TRIPS("roundtrip_inline_120", sp_sc_15),
+	PEER_ROUNDS_ROW("mpmc_1p1c", "dpdk_rte_ring:sp_sc", sp_sc_1, sp_sc_create,
+			open_two, destroy, false),
+	PEER_ROUNDTRIP_ROW("roundtrip_8", "dpdk_rte_ring:mp_mc", mp_mc, mp_mc_create,
+			   open_two, destroy, false),
+	MANY_ROWS("dpdk_rte_ring:mp_mc", mp_mc),
+	MANY_ROWS("dpdk_rte_ring:rts", rts),
+	MANY_ROWS("dpdk_rte_ring:hts", hts),
+	PEER_LIST_END,
 };
 #endif
