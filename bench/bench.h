@@ -113,6 +113,7 @@ extern const struct bench_subject bench_bounce[];
 extern const struct bench_subject bench_floors[];
 extern const struct bench_subject bench_alloc[];
 extern const struct bench_subject bench_ring[];
+extern const struct bench_subject bench_ring_burst[];
 extern const struct bench_subject bench_ring_no_mark[];
 extern const struct bench_subject bench_ring_no_intent_clear[];
 extern const struct bench_subject bench_ring_block[];

@@ -30,6 +30,7 @@ bench_evr_bench_SOURCES = \
 	bench/region.h \
 	bench/report.c \
 	bench/ring.c \
+	bench/ring_burst.c \
 	bench/ring_block.c \
 	bench/ring_no_intent_clear.c \
 	bench/ring_no_mark.c \

@@ -20,6 +20,7 @@ static const struct bench_subject *const lists[] = {
 	bench_bounce,
 	bench_floors,
 	bench_ring,
+	bench_ring_burst,
 	bench_ring_no_mark,
 	bench_ring_no_intent_clear,
 	bench_ring_block,

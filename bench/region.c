@@ -7,17 +7,30 @@ void bench_region_create(uint64_t payload_bytes, uint32_t blocks_count, uint32_t
 			 struct bench_region *ret)
 {
 	struct evr_pool_class class = { payload_bytes, blocks_count };
-	uint64_t stride_bytes = payload_bytes + EVR_BLOCK_PREFIX_BYTES;
+
+	bench_region_create_classes(&class, 1, flags, ret);
+}
+
+void bench_region_create_classes(const struct evr_pool_class *classes,
+				 uint32_t classes_count, uint32_t flags,
+				 struct bench_region *ret)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < classes_count; i++)
+		bytes += classes[i].blocks_count *
+			 (classes[i].payload_bytes + EVR_BLOCK_PREFIX_BYTES);
+
 	struct evr_region_options region_options = {
 		.size = sizeof(region_options),
 		/* A megabyte for tables and rings. */
-		.bytes = blocks_count * stride_bytes + (1 << 20),
+		.bytes = bytes + (1 << 20),
 		.participants = BENCH_SIDES_MAX + 2,
 	};
 	struct evr_pool_options pool_options = {
 		.size = sizeof(pool_options),
-		.classes = &class,
-		.classes_count = 1,
+		.classes = classes,
+		.classes_count = classes_count,
 		.flags = flags,
 	};
 

@@ -22,6 +22,11 @@ struct bench_region {
 void bench_region_create(uint64_t payload_bytes, uint32_t blocks_count, uint32_t flags,
 			 struct bench_region *ret);
 
+/** bench_region_create_classes() - the same, with blocks of several sizes. */
+void bench_region_create_classes(const struct evr_pool_class *classes,
+				 uint32_t classes_count, uint32_t flags,
+				 struct bench_region *ret);
+
 /** bench_region_open() - in a child: attached anew, through the descriptor. */
 void bench_region_open(const struct bench_region *created, struct bench_region *ret);
 

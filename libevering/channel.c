@@ -214,7 +214,8 @@ int evr_submitter_try_reap(struct evr_submitter *submitter, struct evr_completio
 			return 0;
 		}
 		/* An answer to this home's former submitter, overtaken by its leaving. */
-		(void)evr_block_free(agent, handle.token);
+		if (evr_block_free(agent, handle.token) < 0)
+			evri_block_discard(agent, index); /* a scribbler's burst */
 		if (strangers_left-- == 0)
 			return -EUCLEAN;
 	}
@@ -302,6 +303,10 @@ static void drop_request(struct evr_agent *agent, uint32_t index,
 {
 	uint64_t generation = evr_block_word_generation(word);
 
+	if (EVR_UNLIKELY(evr_block_word_state(word) == EVR_BLOCK_BURST)) {
+		evri_block_discard(agent, index); /* a scribbler's: none is sent here */
+		return;
+	}
 	evr_store_release_u64(&block->word,
 			      evr_block_word(generation, EVR_BLOCK_OWNED, agent->number));
 	(void)evr_block_free(agent, evr_token_make(agent->tag, index, generation));

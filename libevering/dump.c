@@ -251,18 +251,19 @@ static void tell_classes(struct evri_text *text, const struct evri_dump *dump)
 		 dump->pool->flags & EVR_POOL_UNTRACKED
 			 ? " (untracked: cached and idle are not told apart)"
 			 : "");
-	evri_say(text, "  %10s %8s %8s %8s %8s %8s %8s %9s %8s\n", "bytes", "blocks",
+	evri_say(text, "  %10s %8s %8s %8s %8s %8s %8s %9s %8s %8s\n", "bytes", "blocks",
 		 "free",
-	    "magazine", "idle", "request", "response", "contained", "queued");
+	    "magazine", "idle", "request", "response", "contained", "burst", "queued");
 	for (uint32_t i = 0; i < dump->pool->classes_count; i++) {
 		const struct evri_dump_class *class = &dump->classes[i];
 
-		evri_say(text, "  %10" PRIu64 " %8u %8u %8u %8u %8u %8u %9u %8u\n",
+		evri_say(text, "  %10" PRIu64 " %8u %8u %8u %8u %8u %8u %9u %8u %8u\n",
 		    dump->pool->classes[i].payload_bytes,
 		    class->blocks, class->bits,
 		    class->states[EVR_BLOCK_CACHED], class->states[EVR_BLOCK_OWNED],
 		    class->states[EVR_BLOCK_REQ], class->states[EVR_BLOCK_RESP],
-		    class->states[EVR_BLOCK_IN], class->queued);
+		    class->states[EVR_BLOCK_IN], class->states[EVR_BLOCK_BURST],
+		    class->queued);
 	}
 }
 

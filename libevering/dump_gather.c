@@ -186,12 +186,13 @@ static void judge_block(struct evri_dump *dump, struct evri_dump_class *class,
 	struct evri_dump_participant *owner;
 	bool queued;
 
-	if (state < EVR_BLOCK_FREE || state > EVR_BLOCK_IN) {
+	if (state < EVR_BLOCK_FREE || state > EVR_BLOCK_BURST) {
 		class->odd++;
 		return;
 	}
 	class->states[state]++;
-	if (state == EVR_BLOCK_FREE || state == EVR_BLOCK_IN)
+	if (state == EVR_BLOCK_FREE || state == EVR_BLOCK_IN ||
+	    state == EVR_BLOCK_RETIRED)
 		return;
 	queued = dump->in_ring[index] == (EVRI_DUMP_SEEN | generation);
 	class->queued += queued;
@@ -202,7 +203,8 @@ static void judge_block(struct evri_dump *dump, struct evri_dump_class *class,
 		return;
 	owner->queued += queued;
 	owner->cached += !queued && state == EVR_BLOCK_CACHED;
-	owner->owned += !queued && state == EVR_BLOCK_OWNED;
+	owner->owned += !queued && (state == EVR_BLOCK_OWNED ||
+				    state == EVR_BLOCK_BURST);
 	owner->requests += !queued && state == EVR_BLOCK_REQ;
 	owner->responses += !queued && state == EVR_BLOCK_RESP;
 }

@@ -26,7 +26,7 @@ struct evri_dump_participant {
 	uint64_t joined_ns;
 	enum evri_dump_life life;
 	uint32_t cached;
-	uint32_t owned;	    /* idle ones in its hands */
+	uint32_t owned;	    /* idle ones in its hands, and bursts */
 	uint32_t requests;  /* that it works on */
 	uint32_t responses; /* written and not yet sent */
 	uint32_t queued;    /* sent by it, in a ring */
@@ -35,7 +35,7 @@ struct evri_dump_participant {
 struct evri_dump_class {
 	uint32_t blocks;
 	uint32_t bits; /* free, and to be found */
-	uint32_t states[EVR_BLOCK_IN + 1];
+	uint32_t states[EVR_BLOCK_BURST + 1];
 	uint32_t queued; /* of the owned ones, requests and responses */
 	uint32_t odd;	 /* whose word is none */
 };

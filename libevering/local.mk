@@ -49,6 +49,7 @@ libevering_core_la_SOURCES = \
 	libevering/pool_retire.c \
 	libevering/magazine.c \
 	libevering/ring.c \
+	libevering/ring_burst.c \
 	libevering/home.c \
 	libevering/recovery.c \
 	libevering/recovery_steps.c \
@@ -118,6 +119,7 @@ everinginclude_HEADERS = \
 	include/evering/region.h \
 	include/evering/report.h \
 	include/evering/ring.h \
+	include/evering/ring_burst.h \
 	include/evering/ring_slot.h \
 	include/evering/token.h \
 	include/evering/uring.h \

@@ -208,33 +208,16 @@ void evr_agent_flush(struct evr_agent *agent)
 
 /* ---- containers ---- */
 
-static uint64_t content_entry(uint32_t index, uint64_t word)
-{
-	return (evr_block_word_generation(word) << EVR_BLOCK_GENERATION_SHIFT) | index;
-}
-
 struct evr_block_shared *evri_block_content_at(const struct evr_agent *agent,
 					       uint32_t container_index, uint32_t place,
 					       uint32_t *ret_index, uint64_t *ret_word)
 {
 	struct evr_block_shared *container = evri_block_at(agent, container_index);
 	uint64_t entry = evr_plain_load_u64(&container->contents[place]);
-	struct evr_block_shared *content;
-	uint64_t word;
 
 	if (entry == 0)
 		return NULL;
-	content = evri_block_at(agent, (uint32_t)entry);
-	if (!content)
-		return NULL;
-	/* An entry may be stale; it counts only if the content's own word agrees. */
-	word = evr_load_relaxed_u64(&content->word);
-	if (word != evr_block_word(entry >> EVR_BLOCK_GENERATION_SHIFT, EVR_BLOCK_IN,
-				   container_index))
-		return NULL;
-	*ret_index = (uint32_t)entry;
-	*ret_word = word;
-	return content;
+	return evri_block_content_of(agent, container_index, entry, ret_index, ret_word);
 }
 
 int evr_block_contain(struct evr_agent *agent, evr_token container_token,
@@ -268,7 +251,7 @@ int evr_block_contain(struct evr_agent *agent, evr_token container_token,
 	 * content that no list names. SYNC block/content (release), pairs with the
 	 * acquire in evri_recovery_claim() and the take that moves the container. */
 	evr_plain_store_u64(&container->contents[place],
-			    content_entry(content_index, content_word));
+			    evri_block_content_entry(content_index, content_word));
 	evr_store_release_u64(&content->word,
 			      evr_block_word(evr_block_word_generation(content_word),
 					     EVR_BLOCK_IN, container_index));
@@ -392,8 +375,54 @@ static void put_in_bitmap(struct evr_agent *agent, uint32_t index)
 		   UINT64_C(1) << index % EVR_POOL_CHUNK_BLOCKS);
 }
 
+/* What is still in a burst: its list lies in the payload. */
+static void empty_burst(struct evr_agent *agent, uint32_t index)
+{
+	struct evr_block_shared *block = evri_block_at(agent, index);
+	const uint64_t *entries = evri_block_payload(block);
+	uint32_t count = evri_burst_count(agent, index, block);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t content_index;
+		uint64_t word;
+		struct evr_block_shared *content = evri_block_content_of(
+			agent, index, evr_plain_load_u64(&entries[i]), &content_index,
+			&word);
+
+		if (!content)
+			continue;
+		evr_store_release_u64(&content->word,
+				      evr_block_word_next(word, EVR_BLOCK_OWNED,
+							  agent->number));
+		put_in_bitmap(agent, content_index);
+	}
+}
+
+void evri_burst_free(struct evr_agent *agent, uint32_t index)
+{
+	struct evri_magazine *magazine = &agent->magazines[evri_chunk_class(
+		&agent->chunks[index / EVR_POOL_CHUNK_BLOCKS])];
+	struct evr_block_shared *block = evri_block_at(agent, index);
+	uint32_t state = agent->flags & EVR_POOL_UNTRACKED ? (uint32_t)EVR_BLOCK_OWNED :
+							     (uint32_t)EVR_BLOCK_CACHED;
+
+	if (magazine->count == magazine->capacity)
+		evri_magazine_flush(agent, (uint32_t)(magazine - agent->magazines),
+				    magazine->batch_count);
+	/* SYNC block/content (release), pairs with evri_recovery_claim(): whoever sees
+	 * that it is no burst any more sees that its contents are out. */
+	evr_store_release_u64(&block->word,
+			      evr_block_word_next(evr_load_relaxed_u64(&block->word),
+						  state, agent->number));
+	magazine->index[magazine->count++] = index;
+}
+
 void evri_block_discard(struct evr_agent *agent, uint32_t index)
 {
+	uint64_t word = evr_load_relaxed_u64(&evri_block_at(agent, index)->word);
+
+	if (evr_block_word_state(word) == EVR_BLOCK_BURST)
+		empty_burst(agent, index);
 	empty_container(agent, index, put_in_bitmap);
 	put_in_bitmap(agent, index);
 }

@@ -152,6 +152,45 @@ uint64_t evri_chunk_take(struct evr_agent *agent, uint32_t chunk, uint32_t wante
  * straight to the bitmap, where everybody finds it. For recovery and close. */
 void evri_block_discard(struct evr_agent *agent, uint32_t index);
 
+/* The block that an entry of a container's list names, if its own word agrees: an entry
+ * may be stale. */
+static inline struct evr_block_shared *
+evri_block_content_of(const struct evr_agent *agent, uint32_t container_index,
+		      uint64_t entry, uint32_t *ret_index, uint64_t *ret_word)
+{
+	struct evr_block_shared *content = evri_block_at(agent, (uint32_t)entry);
+
+	if (!content)
+		return NULL;
+
+	uint64_t word = evr_load_relaxed_u64(&content->word);
+	if (word != evr_block_word(entry >> EVR_BLOCK_GENERATION_SHIFT, EVR_BLOCK_IN,
+				   container_index))
+		return NULL;
+	*ret_index = (uint32_t)entry;
+	*ret_word = word;
+	return content;
+}
+
+static inline uint64_t evri_block_content_entry(uint32_t index, uint64_t word)
+{
+	return (evr_block_word_generation(word) << EVR_BLOCK_GENERATION_SHIFT) | index;
+}
+
+/* How many entries a burst has, no more than fit into its payload. Read once: a peer may
+ * go on scribbling. */
+static inline uint32_t evri_burst_count(const struct evr_agent *agent, uint32_t index,
+					const struct evr_block_shared *block)
+{
+	uint32_t count = evr_plain_load_u32(&block->request_bytes) / sizeof(uint64_t);
+	uint64_t room = evri_block_payload_bytes(agent, index) / sizeof(uint64_t);
+
+	return count < room ? count : (uint32_t)room;
+}
+
+/* Frees the block that carried a burst, when all were taken out: into the magazine. */
+void evri_burst_free(struct evr_agent *agent, uint32_t index);
+
 /* The content at @place of the container, if the words agree that it is one. */
 struct evr_block_shared *evri_block_content_at(const struct evr_agent *agent,
 					       uint32_t container_index, uint32_t place,

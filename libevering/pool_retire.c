@@ -124,7 +124,10 @@ static struct evri_hole hole_in(const struct evr_pool *pool, const struct evri_s
 	uint64_t begin = (prefix + EVR_BLOCK_PREFIX_BYTES + page_bytes - 1) / page_bytes *
 			 page_bytes;
 	uint64_t end = (prefix + chunk->stride_bytes) / page_bytes * page_bytes;
-	struct evri_hole hole = { .offset = begin, .bytes = end > begin ? end - begin : 0 };
+	struct evri_hole hole = {
+		.offset = begin,
+		.bytes = end > begin ? end - begin : 0,
+	};
 
 	return hole;
 }

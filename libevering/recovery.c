@@ -144,8 +144,8 @@ evri_recovery_claim(struct evri_pass *pass, uint32_t index,
 		 * give_chunk(); SYNC block/request (acquire), pairs with
 		 * evr_submitter_try_submit(); SYNC block/response (acquire), pairs with
 		 * evr_completer_complete(); SYNC block/content (acquire), pairs with
-		 * evr_block_contain(). Relaxed, in each of them: the word is seen and
-		 * what it says is written is not. */
+		 * evr_block_contain() and evr_ring_try_push_burst(). Relaxed, in each of
+		 * them: the word is seen and what it says is written is not. */
 		uint64_t word = evr_load_acquire_u64(&block->word);
 		uint32_t state = evr_block_word_state(word);
 		uint64_t desired;
@@ -189,7 +189,7 @@ static bool names_the_dead(const struct evri_pass *pass, uint64_t word)
 	uint32_t state = evr_block_word_state(word);
 
 	return state >= EVR_BLOCK_CACHED && state != EVR_BLOCK_IN &&
-	       state <= EVR_BLOCK_RETIRED && evr_block_word_owner(word) == pass->dead;
+	       state <= EVR_BLOCK_BURST && evr_block_word_owner(word) == pass->dead;
 }
 
 /* A block whose token was seen in a slot. */
@@ -203,7 +203,6 @@ static enum verdict judge_queued(const struct evri_pass *pass, uint32_t index,
 		       IN_RING :
 		       NOT_OURS;
 }
-
 
 /* A block whose word names the dead one, and that lay in no ring: in step 1 those that
  * did were taken out of its name. */
@@ -232,8 +231,7 @@ static enum verdict judge_intended(const struct evri_pass *pass, uint32_t index,
 	uint32_t state = evr_block_word_state(word);
 
 	/* Another generation: it did not get it, or had marked it as its own. */
-	if (token_generation(word) != generation || state < EVR_BLOCK_OWNED ||
-	    state > EVR_BLOCK_RESP)
+	if (token_generation(word) != generation || !evri_block_state_travels(state))
 		return NOT_OURS;
 	/* Still in the ring: it died before its compare-and-swap. */
 	if (intent->in_ring)

@@ -12,7 +12,7 @@
  *
  * and changes in one atomic step. The rest of the prefix is read only when the word says
  * that it counts: the home of a request (where the answer goes) is written before the
- * word says REQ, the response before it says RESP.
+ * word says REQ, the response before it says RESP, the list of a burst before BURST.
  *
  *	FREE    nobody's; its bit is set in the pool's bitmap, or about to be
  *	CACHED  in the owner's magazine
@@ -22,6 +22,8 @@
  *	IN      contained in the block whose index is the owner field
  *	RETIRED taken out of use with the range that it lies in, by the owner; its payload
  *	        may have no memory
+ *	BURST   carries the blocks that its payload lists through a bare ring: lies in it,
+ *	        or is with the owner, who takes them out (ring_burst.h)
  *
  * The generation grows by one at every change of holder. It has 28 bits here and its low
  * 24 travel in tokens.
@@ -39,6 +41,7 @@ enum evr_block_state {
 	EVR_BLOCK_RESP = 5,
 	EVR_BLOCK_IN = 6,
 	EVR_BLOCK_RETIRED = 7,
+	EVR_BLOCK_BURST = 8,
 };
 
 #define EVR_BLOCK_STATE_SHIFT 32
@@ -62,7 +65,7 @@ struct EVR_CACHE_ALIGNED evr_block_shared {
 	uint64_t operation;         /* the submitter's own number for the request */
 	uint32_t delivery;          /* {attempts 8 | session of the home 24} */
 	int32_t status;             /* of the response: >= 0, or a negative errno */
-	uint32_t request_bytes;     /* of the payload, as submitted */
+	uint32_t request_bytes;     /* of the payload, as submitted; of a burst's list */
 	uint32_t response_bytes;    /* of the payload, as completed */
 	uint64_t contents[EVR_BLOCK_CONTENTS_MAX]; /* {generation 28 | 0 | index 32} */
 };
@@ -121,6 +124,15 @@ EVR_INLINE uint32_t evr_block_word_state(uint64_t word)
 EVR_INLINE uint32_t evr_block_word_owner(uint64_t word)
 {
 	return (uint32_t)word;
+}
+
+/* Can a block in this state lie in a ring? One bit for each state. */
+EVRI_INLINE bool evri_block_state_travels(uint32_t state)
+{
+	return (1U << EVR_BLOCK_OWNED | 1U << EVR_BLOCK_REQ | 1U << EVR_BLOCK_RESP |
+		1U << EVR_BLOCK_BURST) >>
+		       state &
+	       1;
 }
 
 /** evr_block_word_next() - the same block one holder later. */

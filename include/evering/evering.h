@@ -69,6 +69,7 @@
 #include <evering/report.h>
 #include <evering/ring_slot.h>
 #include <evering/ring.h>
+#include <evering/ring_burst.h>
 #include <evering/token.h>
 #include <evering/uring.h>
 #include <evering/version.h>

@@ -67,8 +67,11 @@ struct evr_ring {
 	uint64_t tail; /* not ahead of the true tail */
 	uint64_t head; /* not ahead of the true head */
 	uint32_t order;
-	uint32_t reserved32;
-	uint64_t reserved;
+	uint32_t burst_max; /* ring_burst.h; 0: EVR_RING_BURST_DEFAULT */
+	/* What was popped and is not handed out yet: the rest of a burst. */
+	uint32_t burst;       /* index of the block that carries it, plus 1; 0: nothing */
+	uint16_t burst_next;  /* entry */
+	uint16_t burst_count; /* entries */
 };
 
 /* A hint is refreshed whenever a handle's position crosses a multiple of this. */
@@ -79,6 +82,15 @@ EVRI_INLINE uint64_t evri_ring_walk_max(const struct evr_ring *ring)
 {
 	return 4 * (ring->mask + 1) + 4096;
 }
+
+/* What ring_burst.c does for a pop of one: the next block of the burst in hand, or the
+ * first of the one that came as block @index. -EUCLEAN: it carries nothing. */
+EVR_BEGIN_DECLS
+EVR_API int evri_ring_burst_next(struct evr_ring *ring, struct evr_agent *agent,
+				 struct evr_block *ret);
+EVR_API int evri_ring_burst_first(struct evr_ring *ring, struct evr_agent *agent,
+				  uint32_t index, struct evr_block *ret);
+EVR_END_DECLS
 
 /* Where to go on from when the hint is too far away to be believed: a position not ahead
  * of the true one, read off the slots. In the library: it scans. */
@@ -202,7 +214,8 @@ judge:;
 }
 
 /* Writes the taker's mark into a block that came out of a ring. From here on the block is
- * the agent's. @owned: it becomes OWNED; else a request or response stays one. */
+ * the agent's. @owned: it becomes OWNED; else a request or response stays one. A block
+ * that carries a burst stays that in any case: its contents have to be found. */
 EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire, bool owned,
 			       uint32_t *ret_index, uint64_t *ret_word)
 {
@@ -216,11 +229,12 @@ EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire, bool owne
 	uint32_t state = evr_block_word_state(word);
 	if (EVR_UNLIKELY((evr_block_word_generation(word) & EVR_TOKEN_GENERATION_MASK) !=
 				 (wire & EVR_TOKEN_GENERATION_MASK) ||
-			 state < EVR_BLOCK_OWNED || state > EVR_BLOCK_RESP))
+			 !evri_block_state_travels(state)))
 		return -EUCLEAN;
 
-	word = evr_block_word_next(word, owned ? (uint32_t)EVR_BLOCK_OWNED : state,
-				   agent->number);
+	if (owned && EVR_LIKELY(state != EVR_BLOCK_BURST))
+		state = EVR_BLOCK_OWNED;
+	word = evr_block_word_next(word, state, agent->number);
 	/* SYNC block/mark (release), pairs with evri_recovery_claim()'s load: a recoverer
 	 * that sees the intent gone sees the mark. The intent's clearing is a release
 	 * store too and would do; this one also carries what batches will need. */
@@ -456,6 +470,9 @@ EVR_INLINE int evr_ring_try_push(struct evr_ring *ring, struct evr_agent *agent,
  * @agent: the calling thread's.
  * @ret:   the block, OWNED by this participant.
  *
+ * If it came in a burst, the rest of the burst stays in this end, and is what the next
+ * pops give; evr_ring_give_back() (ring_burst.h) puts it back.
+ *
  * Ordering, threads: as evr_ring_try_push().
  * Stopped inside: delays nobody. Killed inside: the block is in the ring, or comes back
  * by recovery.
@@ -468,10 +485,15 @@ EVR_INLINE int evr_ring_try_pop(struct evr_ring *ring, struct evr_agent *agent,
 {
 	uint32_t index;
 	uint64_t word;
-	int error = evri_ring_pop(ring, agent, true, NULL, 0, &index, &word);
+	int error;
 
+	if (EVR_UNLIKELY(ring->burst))
+		return evri_ring_burst_next(ring, agent, ret);
+	error = evri_ring_pop(ring, agent, true, NULL, 0, &index, &word);
 	if (EVR_UNLIKELY(error < 0))
 		return error;
+	if (EVR_UNLIKELY(evr_block_word_state(word) == EVR_BLOCK_BURST))
+		return evri_ring_burst_first(ring, agent, index, ret);
 	evri_block_handle(agent, index, evri_block_at(agent, index), word, ret);
 	return 0;
 }

@@ -22,6 +22,7 @@
 
 #include <evering/channel.h>
 #include <evering/error.h>
+#include <evering/ring_burst.h>
 
 enum who { HOUSE, SOURCE, DEPARTED, VICTIM, PARTNER, WORKER_A, WORKER_B, PARTIES };
 
@@ -166,6 +167,7 @@ struct scenario {
 	bool departs_beside;      /* the departed dies while the victim gets ready */
 	bool gone_is_no_surprise; /* answers may come too late though nobody died */
 	uint32_t messages_lost;   /* that the departed took with it */
+	uint32_t burst_lost;      /* more, that one who dies at work takes with it */
 	bool closes_ring;
 	bool shuts_uring;
 };

@@ -396,9 +396,12 @@ static void audit(struct experiment *x)
 {
 	if (x->scenario->conclude)
 		x->scenario->conclude(&x->house);
-	audit_blocks(&x->house,
-		     x->scenario->messages_lost + victim_dies(x) +
-			     (x->mode == MODE_OTHER ? 2 : x->mode == MODE_RIVAL));
+	uint32_t lost = x->scenario->messages_lost + victim_dies(x) +
+			(x->mode == MODE_OTHER ? 2 : x->mode == MODE_RIVAL);
+
+	if (lost > x->scenario->messages_lost)
+		lost += x->scenario->burst_lost;
+	audit_blocks(&x->house, lost);
 	announce(&x->board->audited);
 	if (!any_complaint(x)) {
 		expect_exit(x, SOURCE, 0);

@@ -14,6 +14,11 @@ extern const struct scenario scenario_alloc, scenario_refill, scenario_free,
 extern const struct scenario scenario_push, scenario_push_full, scenario_pop,
 	scenario_pop_empty, scenario_push_far, scenario_pop_far, scenario_ring_close;
 
+extern const struct scenario scenario_push_burst, scenario_push_burst_closed,
+	scenario_pop_burst, scenario_pop_one_of_burst, scenario_pop_last_of_burst,
+	scenario_give_back, scenario_recover_burst, scenario_recover_burst_taken,
+	scenario_recover_beside_pop_burst;
+
 extern const struct scenario scenario_submit, scenario_receive, scenario_receive_gone,
 	scenario_complete, scenario_complete_away, scenario_complete_gone,
 	scenario_complete_late, scenario_reap, scenario_reap_returned,

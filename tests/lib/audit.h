@@ -165,10 +165,11 @@ AUDIT_UNUSED static bool audit_all_free(void *base, uint64_t bytes, struct audit
 	if (ret->free != ret->blocks)
 		audit_fault(ret,
 			    "of %u blocks %u are free, %u cached, %u owned, %u requests, "
-			    "%u responses, %u contained",
+			    "%u responses, %u contained, %u bursts",
 			    ret->blocks, ret->free, ret->states[EVR_BLOCK_CACHED],
 			    ret->states[EVR_BLOCK_OWNED], ret->states[EVR_BLOCK_REQ],
-			    ret->states[EVR_BLOCK_RESP], ret->states[EVR_BLOCK_IN]);
+			    ret->states[EVR_BLOCK_RESP], ret->states[EVR_BLOCK_IN],
+			    ret->states[EVR_BLOCK_BURST]);
 	return ret->faults == 0;
 }
 

@@ -10,6 +10,7 @@
 #	tsan_programs += tests/process/round_trip
 
 check_PROGRAMS += \
+	tests/process/burst_chaos \
 	tests/process/chaos \
 	tests/process/grow \
 	tests/process/janitor \
@@ -22,6 +23,7 @@ check_PROGRAMS += \
 	tests/process/strangers \
 	tests/process/threads
 
+tests_process_burst_chaos_LDADD = $(evr_core)
 tests_process_chaos_LDADD = $(evr_core)
 tests_process_grow_LDADD = $(evr_core)
 tests_process_janitor_LDADD = $(evr_core)

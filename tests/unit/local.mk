@@ -60,6 +60,7 @@ unit_programs = \
 	tests/unit/test_region_pages \
 	tests/unit/test_retire \
 	tests/unit/test_ring \
+	tests/unit/test_ring_burst \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_slot \
 	tests/unit/test_sizes \
@@ -114,6 +115,7 @@ tests_unit_test_region_pages_LDADD = $(unit_ldadd)
 tests_unit_test_retire_LDADD = $(unit_ldadd)
 tests_unit_test_region_attach_LDADD = $(unit_ldadd)
 tests_unit_test_ring_LDADD = $(unit_ldadd)
+tests_unit_test_ring_burst_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_ring_slot_LDADD = $(unit_ldadd)
 tests_unit_test_sizes_LDADD = $(unit_ldadd)
