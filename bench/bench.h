@@ -121,6 +121,7 @@ extern const struct bench_subject bench_ring_team[];
 extern const struct bench_subject bench_message[];
 extern const struct bench_subject bench_message_no_intent_clear[];
 extern const struct bench_subject bench_channel[];
+extern const struct bench_subject bench_inline[];
 /* Peers. */
 extern const struct bench_subject bench_rte[];
 extern const struct bench_subject bench_rte_block[];

@@ -20,6 +20,7 @@ bench_evr_bench_SOURCES = \
 	bench/channel.c \
 	bench/ck.c \
 	bench/floors.c \
+	bench/inline.c \
 	bench/main.c \
 	bench/message.c \
 	bench/message_no_intent_clear.c \

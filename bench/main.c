@@ -28,6 +28,7 @@ static const struct bench_subject *const lists[] = {
 	bench_message,
 	bench_message_no_intent_clear,
 	bench_channel,
+	bench_inline,
 	bench_alloc,
 	bench_rte,
 	bench_rte_block,

@@ -20,5 +20,6 @@ everinginclude_HEADERS += \
 	cpp/evering/region.hpp \
 	cpp/evering/report.hpp \
 	cpp/evering/request.hpp \
+	cpp/evering/ring_inline.hpp \
 	cpp/evering/uring.hpp
 # EVERING-HEADERS-END

@@ -348,7 +348,8 @@ static const char *entry_state(uint32_t state)
 
 static void tell_directory(struct evri_text *text, struct evr_region *region)
 {
-	static const char *const kinds[] = {"?", "pool", "ring", "uring", "extent"};
+	static const char *const kinds[] = {"?",     "pool",   "ring",
+					    "uring", "extent", "inline ring"};
 	struct evri_directory_cursor cursor = {0};
 	struct evri_object object;
 	struct evr_ring ring;
@@ -356,7 +357,7 @@ static void tell_directory(struct evri_text *text, struct evr_region *region)
 
 	while (evri_directory_next(region, &cursor, &object)) {
 		evri_say(text, "  %-5s \"%s\": %" PRIu64 " KiB at %" PRIu64 " KiB, %s",
-		    kinds[object.kind < 5 ? object.kind : 0],
+		    kinds[object.kind < 6 ? object.kind : 0],
 		    printable(object.name, name), object.bytes >> 10, object.offset >> 10,
 		    entry_state(object.state));
 		if (object.state == EVRI_ENTRY_READY && object.kind == EVRI_OBJECT_RING &&

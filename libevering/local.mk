@@ -50,6 +50,7 @@ libevering_core_la_SOURCES = \
 	libevering/magazine.c \
 	libevering/ring.c \
 	libevering/ring_burst.c \
+	libevering/ring_inline.c \
 	libevering/home.c \
 	libevering/recovery.c \
 	libevering/recovery_steps.c \
@@ -76,6 +77,7 @@ libevering_core_la_SOURCES = \
 	libevering/pool_internal.h \
 	libevering/recovery_internal.h \
 	libevering/region_internal.h \
+	libevering/ring_inline_internal.h \
 	libevering/ring_internal.h \
 	libevering/text.h \
 	libevering/uring_internal.h \
@@ -120,6 +122,8 @@ everinginclude_HEADERS = \
 	include/evering/report.h \
 	include/evering/ring.h \
 	include/evering/ring_burst.h \
+	include/evering/ring_cell.h \
+	include/evering/ring_inline.h \
 	include/evering/ring_slot.h \
 	include/evering/token.h \
 	include/evering/uring.h \

@@ -160,6 +160,7 @@ enum evri_object_kind {
 	EVRI_OBJECT_RING = 2,
 	EVRI_OBJECT_URING = 3,
 	EVRI_OBJECT_EXTENT = 4, /* more blocks for the pool */
+	EVRI_OBJECT_INLINE_RING = 5,
 };
 
 enum evri_entry_state {

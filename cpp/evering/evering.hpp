@@ -17,6 +17,7 @@
  *	submitter, completer          its two ends                channel.hpp
  *	recover()                     what the dead held          recovery.hpp
  *	janitor                       the same, from a loop       janitor.hpp
+ *	spsc<T>                       small entries, one to one   ring_inline.hpp
  *	number_set, pin()             CPUs, nodes, roles          cpu.hpp
  *
  * One process makes it all, and hands the region's descriptor over:
@@ -64,6 +65,7 @@
 #include <evering/region.hpp>
 #include <evering/report.hpp>
 #include <evering/request.hpp>
+#include <evering/ring_inline.hpp>
 #include <evering/uring.hpp>
 
 #endif

@@ -16,6 +16,7 @@
  *	recovery   what the dead held comes back            recovery.h
  *	janitor    the same, from an event loop             janitor.h
  *	ring       a bare queue of blocks                   ring.h
+ *	           or of small entries, one to one          ring_inline.h
  *
  * One process makes region, pool and uring, and hands the region's descriptor over:
  *
@@ -67,6 +68,8 @@
 #include <evering/recovery.h>
 #include <evering/region.h>
 #include <evering/report.h>
+#include <evering/ring_cell.h>
+#include <evering/ring_inline.h>
 #include <evering/ring_slot.h>
 #include <evering/ring.h>
 #include <evering/ring_burst.h>

@@ -21,6 +21,7 @@ tests_crash_crash_SOURCES = \
 	tests/crash/scenarios.c \
 	tests/crash/scenarios_blocks.c \
 	tests/crash/scenarios_create.c \
+	tests/crash/scenarios_inline.c \
 	tests/crash/scenarios_region.c \
 	tests/crash/scenarios_retire.c \
 	tests/crash/scenarios_rings.c \

@@ -18,6 +18,10 @@ extern const struct scenario scenario_push_burst, scenario_push_burst_closed,
 	scenario_pop_burst, scenario_pop_one_of_burst, scenario_pop_last_of_burst,
 	scenario_give_back, scenario_recover_burst, scenario_recover_burst_taken,
 	scenario_recover_beside_pop_burst;
+extern const struct scenario scenario_inline_push, scenario_inline_push_burst,
+	scenario_inline_commit, scenario_inline_pop, scenario_inline_pop_burst,
+	scenario_inline_release, scenario_inline_shown, scenario_inline_close,
+	scenario_inline_leave, scenario_inline_take_pusher, scenario_inline_take_popper;
 
 extern const struct scenario scenario_submit, scenario_receive, scenario_receive_gone,
 	scenario_complete, scenario_complete_away, scenario_complete_gone,

@@ -13,6 +13,7 @@ check_PROGRAMS += \
 	tests/process/burst_chaos \
 	tests/process/chaos \
 	tests/process/grow \
+	tests/process/inline_chaos \
 	tests/process/janitor \
 	tests/process/leftovers \
 	tests/process/many_to_many \
@@ -26,6 +27,7 @@ check_PROGRAMS += \
 tests_process_burst_chaos_LDADD = $(evr_core)
 tests_process_chaos_LDADD = $(evr_core)
 tests_process_grow_LDADD = $(evr_core)
+tests_process_inline_chaos_LDADD = $(evr_core)
 tests_process_janitor_LDADD = $(evr_core)
 tests_process_leftovers_LDADD = $(evr_core)
 tests_process_many_to_many_LDADD = $(evr_core)

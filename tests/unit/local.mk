@@ -62,6 +62,8 @@ unit_programs = \
 	tests/unit/test_ring \
 	tests/unit/test_ring_burst \
 	tests/unit/test_ring_hostile \
+	tests/unit/test_ring_inline \
+	tests/unit/test_ring_inline_hostile \
 	tests/unit/test_ring_slot \
 	tests/unit/test_sizes \
 	tests/unit/test_token \
@@ -117,6 +119,8 @@ tests_unit_test_region_attach_LDADD = $(unit_ldadd)
 tests_unit_test_ring_LDADD = $(unit_ldadd)
 tests_unit_test_ring_burst_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
+tests_unit_test_ring_inline_LDADD = $(unit_ldadd)
+tests_unit_test_ring_inline_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_ring_slot_LDADD = $(unit_ldadd)
 tests_unit_test_sizes_LDADD = $(unit_ldadd)
 tests_unit_test_token_LDADD = $(unit_ldadd)
@@ -130,7 +134,7 @@ unit_stress_programs = tests/unit/stress_participant
 tests_unit_stress_participant_LDADD = $(unit_ldadd)
 
 EXTRA_DIST += tests/unit/common.h tests/unit/duo.h tests/unit/fixture.h \
-	tests/unit/meet.h tests/unit/named.h tests/unit/scene.h
+	tests/unit/inline.h tests/unit/meet.h tests/unit/named.h tests/unit/scene.h
 
 if HAVE_CRITERION
 if STRESS_NUMBERS

@@ -237,6 +237,28 @@ Test(layout, every_byte_of_a_ring_header_is_where_it_was)
 	cr_assert_eq(evri_ring_bytes(10), 192 + 8192);
 }
 
+Test(layout, every_byte_of_an_inline_rings_header_is_where_it_was)
+{
+	static const struct field fields[] = {
+		FIELD(evr_ring_inline_shared, magic, 0, 8),
+		FIELD(evr_ring_inline_shared, entry_bytes, 8, 4),
+		FIELD(evr_ring_inline_shared, order, 12, 4),
+		FIELD(evr_ring_inline_shared, flags, 16, 4),
+		FIELD(evr_ring_inline_shared, reserved32, 20, 4),
+		FIELD(evr_ring_inline_shared, pusher, 24, 8),
+		FIELD(evr_ring_inline_shared, popper, 32, 8),
+		FIELD(evr_ring_inline_shared, reserved, 40, 24),
+		FIELD(evr_ring_inline_shared, freed, 64, 8),
+		FIELD(evr_ring_inline_shared, shown, 72, 8),
+		FIELD(evr_ring_inline_shared, head, 128, 8),
+	};
+
+	EXPECT(evr_ring_inline_shared, fields, 192);
+	cr_assert_eq(EVR_RING_INLINE_MAGIC, UINT64_C(0x314c4e4952727645));
+	cr_assert_eq(evri_ring_inline_bytes(8, 10), 192 + 148 * 64);
+	cr_assert_eq(evri_ring_inline_bytes(64, 10), 192 + 1024 * 128);
+}
+
 Test(layout, every_byte_of_a_slot_word_is_where_it_was)
 {
 	cr_assert_eq(evri_slot_empty(1), UINT64_C(0x0002000000000000));

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#ifndef EVERINGI_RING_INLINE_INTERNAL_H
+#define EVERINGI_RING_INLINE_INTERNAL_H
+
+/* ring_inline_internal.h - what rings of inline entries offer to lanes, which are made of
+ * them. */
+
+#include <evering/ring_inline.h>
+
+/* -EINVAL with an explanation, or 0. */
+int evri_ring_inline_check(uint32_t entry_bytes, uint32_t order, uint32_t flags);
+
+/* Makes an open, empty ring of zeroed memory. */
+void evri_ring_inline_init(struct evr_ring_inline_shared *shared, uint32_t entry_bytes,
+			   uint32_t order, uint32_t flags);
+
+/* An end without a role of the ring at @shared, of which @bytes lie in its object.
+ * @entry_bytes: what it must have, or 0. Returns what it has, or an error. */
+int evri_ring_inline_bind(struct evr_region *region,
+			  struct evr_ring_inline_shared *shared, uint64_t bytes,
+			  uint32_t entry_bytes, struct evr_ring_inline *ret);
+
+/* Takes the role for a bound end. */
+int evri_ring_inline_take(struct evr_ring_inline *ring, enum evr_ring_inline_role role,
+			  uint32_t entry_bytes);
+
+/* Does a living participant hold the role that this word tells of? */
+bool evri_ring_inline_is_held(const struct evr_region *region, uint64_t role);
+
+#endif
