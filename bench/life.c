@@ -158,7 +158,7 @@ struct view {
 
 static void make(struct view *view)
 {
-	struct evr_pool_class class = { 64, 64 };
+	struct evr_pool_class class = { 64, 64, 0 };
 	struct evr_pool_options pool = { sizeof(pool), &class, 1, 0, 0, 0 };
 
 	must(create(UINT64_C(1) << 20, 0, 0, &view->region));

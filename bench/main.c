@@ -65,6 +65,7 @@ static const struct {
 	{ "channel_roundtrip_64", "request of 64 B, answer in place; one in flight" },
 	{ "channel_window_8", "the same, 8 in flight; ns per request" },
 	{ "alloc_free", "one thread takes a block of 64 B and gives it back" },
+	{ "alloc_free_32", "32 blocks of 64 B, then all back; ns per block" },
 };
 
 #define CASES_COUNT (sizeof(cases) / sizeof(cases[0]))

@@ -6,7 +6,7 @@
 void bench_region_create(uint64_t payload_bytes, uint32_t blocks_count, uint32_t flags,
 			 struct bench_region *ret)
 {
-	struct evr_pool_class class = { payload_bytes, blocks_count };
+	struct evr_pool_class class = { payload_bytes, blocks_count, 0 };
 
 	bench_region_create_classes(&class, 1, flags, ret);
 }
@@ -19,7 +19,8 @@ void bench_region_create_classes(const struct evr_pool_class *classes,
 
 	for (uint32_t i = 0; i < classes_count; i++)
 		bytes += classes[i].blocks_count *
-			 (classes[i].payload_bytes + EVR_BLOCK_PREFIX_BYTES);
+			 (classes[i].payload_bytes + EVR_BLOCK_PREFIX_BYTES +
+			  (flags & EVR_POOL_HARDENED ? 64 : 0));
 
 	struct evr_region_options region_options = {
 		.size = sizeof(region_options),

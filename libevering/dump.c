@@ -243,6 +243,39 @@ static void tell_requests(struct evri_text *text, const struct evri_dump *dump)
 	}
 }
 
+static bool holds_any(const struct evr_pool_held *held)
+{
+	return held->cached | held->owned | held->requests | held->responses |
+	       held->queued;
+}
+
+/* The class as a whole, and beneath it whoever has any of its blocks. */
+static void tell_class(struct evri_text *text, const struct evri_dump *dump,
+		       uint32_t class_index)
+{
+	const struct evri_dump_class *class = &dump->classes[class_index];
+
+	evri_say(text, "  class of %" PRIu64 " bytes: %u blocks\n",
+		 dump->pool->classes[class_index].payload_bytes, class->blocks);
+	evri_say(text, "  %16s %8s %8s %8s %8s %8s %8s %9s %8s\n", "", "free",
+		 "magazine", "idle", "working", "answered", "queued", "contained",
+		 "retired");
+	evri_say(text, "  %16s %8u %8u %8u %8u %8u %8u %9u %8u\n", "all", class->bits,
+		 class->states[EVR_BLOCK_CACHED],
+		 class->states[EVR_BLOCK_OWNED] + class->states[EVR_BLOCK_BURST],
+		 class->states[EVR_BLOCK_REQ], class->states[EVR_BLOCK_RESP],
+		 class->queued, class->states[EVR_BLOCK_IN],
+		 class->states[EVR_BLOCK_RETIRED]);
+	for (uint32_t i = 0; i < dump->participants_count; i++) {
+		const struct evr_pool_held *held = evri_dump_held(dump, class_index, i);
+
+		if (holds_any(held))
+			evri_say(text, "  participant %4u %8s %8u %8u %8u %8u %8u\n",
+				 held->number, "", held->cached, held->owned,
+				 held->requests, held->responses, held->queued);
+	}
+}
+
 static void tell_classes(struct evri_text *text, const struct evri_dump *dump)
 {
 	if (!dump->pool)
@@ -251,20 +284,8 @@ static void tell_classes(struct evri_text *text, const struct evri_dump *dump)
 		 dump->pool->flags & EVR_POOL_UNTRACKED
 			 ? " (untracked: cached and idle are not told apart)"
 			 : "");
-	evri_say(text, "  %10s %8s %8s %8s %8s %8s %8s %9s %8s %8s\n", "bytes", "blocks",
-		 "free",
-	    "magazine", "idle", "request", "response", "contained", "burst", "queued");
-	for (uint32_t i = 0; i < dump->pool->classes_count; i++) {
-		const struct evri_dump_class *class = &dump->classes[i];
-
-		evri_say(text, "  %10" PRIu64 " %8u %8u %8u %8u %8u %8u %9u %8u %8u\n",
-		    dump->pool->classes[i].payload_bytes,
-		    class->blocks, class->bits,
-		    class->states[EVR_BLOCK_CACHED], class->states[EVR_BLOCK_OWNED],
-		    class->states[EVR_BLOCK_REQ], class->states[EVR_BLOCK_RESP],
-		    class->states[EVR_BLOCK_IN], class->states[EVR_BLOCK_BURST],
-		    class->queued);
-	}
+	for (uint32_t i = 0; i < dump->pool->classes_count; i++)
+		tell_class(text, dump, i);
 }
 
 static void tell_ring(struct evri_text *text, const char *what,

@@ -184,29 +184,34 @@ static void judge_block(struct evri_dump *dump, struct evri_dump_class *class,
 	uint32_t generation =
 		(uint32_t)(evr_block_word_generation(word) & EVR_TOKEN_GENERATION_MASK);
 	struct evri_dump_participant *owner;
+	struct evr_pool_held *held;
 	bool queued;
 
 	if (state < EVR_BLOCK_FREE || state > EVR_BLOCK_BURST) {
 		class->odd++;
 		return;
 	}
-	class->states[state]++;
+	queued = evri_block_state_travels(state) &&
+		 dump->in_ring[index] == (EVRI_DUMP_SEEN | generation);
+	class->queued += queued;
+	class->states[state] += !queued;
 	if (state == EVR_BLOCK_FREE || state == EVR_BLOCK_IN ||
 	    state == EVR_BLOCK_RETIRED)
 		return;
-	queued = dump->in_ring[index] == (EVRI_DUMP_SEEN | generation);
-	class->queued += queued;
 	if (state == EVR_BLOCK_REQ && !queued)
 		note_request(dump, index, evr_block_word_owner(word), block);
 	owner = find(dump, evr_block_word_owner(word));
 	if (!owner)
 		return;
-	owner->queued += queued;
-	owner->cached += !queued && state == EVR_BLOCK_CACHED;
-	owner->owned += !queued && (state == EVR_BLOCK_OWNED ||
-				    state == EVR_BLOCK_BURST);
-	owner->requests += !queued && state == EVR_BLOCK_REQ;
-	owner->responses += !queued && state == EVR_BLOCK_RESP;
+	held = evri_dump_held(dump, (uint32_t)(class - dump->classes),
+			      (uint32_t)(owner - dump->participants));
+	held->number = owner->number;
+	held->queued += queued;
+	held->cached += !queued && state == EVR_BLOCK_CACHED;
+	held->owned += !queued && (state == EVR_BLOCK_OWNED ||
+				   state == EVR_BLOCK_BURST);
+	held->requests += !queued && state == EVR_BLOCK_REQ;
+	held->responses += !queued && state == EVR_BLOCK_RESP;
 }
 
 static void gather_blocks(struct evri_dump *dump)
@@ -233,6 +238,22 @@ static void gather_blocks(struct evri_dump *dump)
 	}
 }
 
+/* All classes together, for each participant. */
+static void add_up(struct evri_dump *dump)
+{
+	for (uint32_t k = 0; k < dump->pool->classes_count; k++)
+		for (uint32_t i = 0; i < dump->participants_count; i++) {
+			struct evri_dump_participant *who = &dump->participants[i];
+			const struct evr_pool_held *held = evri_dump_held(dump, k, i);
+
+			who->cached += held->cached;
+			who->owned += held->owned;
+			who->requests += held->requests;
+			who->responses += held->responses;
+			who->queued += held->queued;
+		}
+}
+
 int evri_dump_gather(struct evr_region *region, struct evri_dump *ret)
 {
 	int error;
@@ -246,12 +267,19 @@ int evri_dump_gather(struct evr_region *region, struct evri_dump *ret)
 	if (ret->pool_error == 0) {
 		ret->blocks_max = evri_pool_chunks(ret->pool) * EVR_POOL_CHUNK_BLOCKS;
 		ret->in_ring = calloc(ret->blocks_max, sizeof(*ret->in_ring));
-		if (!ret->in_ring)
+		/* One more: calloc() of nothing may give NULL. */
+		ret->held = calloc((uint64_t)ret->pool->classes_count *
+						   ret->participants_count +
+					   1,
+				   sizeof(*ret->held));
+		if (!ret->in_ring || !ret->held)
 			return -ENOMEM;
 	}
 	error = gather_rings(ret);
-	if (error == 0 && ret->pool)
+	if (error == 0 && ret->pool) {
 		gather_blocks(ret);
+		add_up(ret);
+	}
 	return error;
 }
 
@@ -265,4 +293,5 @@ void evri_dump_free(struct evri_dump *dump)
 	free(dump->participants);
 	free(dump->urings);
 	free(dump->in_ring);
+	free(dump->held);
 }

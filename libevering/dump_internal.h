@@ -5,6 +5,7 @@
 /* dump_internal.h - what a dump knows before it says a word. */
 
 #include <evering/dump.h>
+#include <evering/pool_stats.h>
 
 #include "home.h"
 #include "pool_internal.h"
@@ -35,8 +36,8 @@ struct evri_dump_participant {
 struct evri_dump_class {
 	uint32_t blocks;
 	uint32_t bits; /* free, and to be found */
-	uint32_t states[EVR_BLOCK_BURST + 1];
-	uint32_t queued; /* of the owned ones, requests and responses */
+	uint32_t states[EVR_BLOCK_BURST + 1]; /* those in a ring apart */
+	uint32_t queued; /* in a ring */
 	uint32_t odd;	 /* whose word is none */
 };
 
@@ -63,6 +64,7 @@ struct evri_dump {
 	int pool_error;
 	struct evri_dump_participant *participants; /* by attach number */
 	uint32_t participants_count;
+	struct evr_pool_held *held; /* of each class, for each participant */
 	struct evri_dump_class classes[EVR_POOL_CLASSES_MAX];
 	struct evri_dump_request requests[EVRI_DUMP_REQUESTS_MAX];
 	uint32_t requests_count; /* all of them, told or not */
@@ -80,6 +82,13 @@ void evri_dump_free(struct evri_dump *dump);
 
 /* How many blocks lie in a ring, and whether it is closed. */
 uint64_t evri_dump_ring_fill(const struct evr_ring *ring, bool *ret_closed);
+
+/* What the @nth participant has of a class. */
+static inline struct evr_pool_held *evri_dump_held(const struct evri_dump *dump,
+						   uint32_t class_index, uint32_t nth)
+{
+	return &dump->held[(uint64_t)class_index * dump->participants_count + nth];
+}
 
 /* NULL: nobody has this number now. */
 const struct evri_dump_participant *evri_dump_find(const struct evri_dump *dump,

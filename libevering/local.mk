@@ -46,6 +46,8 @@ libevering_core_la_SOURCES = \
 	libevering/meet_named.c \
 	libevering/pool.c \
 	libevering/pool_view.c \
+	libevering/pool_bulk.c \
+	libevering/pool_hardened.c \
 	libevering/pool_retire.c \
 	libevering/magazine.c \
 	libevering/ring.c \
@@ -60,6 +62,7 @@ libevering_core_la_SOURCES = \
 	libevering/janitor.c \
 	libevering/channel.c \
 	libevering/channel_wait.c \
+	libevering/pool_stats.c \
 	libevering/dump_gather.c \
 	libevering/dump.c \
 	libevering/report.c \
@@ -116,7 +119,9 @@ everinginclude_HEADERS = \
 	include/evering/number_set.h \
 	include/evering/participant.h \
 	include/evering/pool.h \
+	include/evering/pool_bulk.h \
 	include/evering/pool_extent.h \
+	include/evering/pool_stats.h \
 	include/evering/recovery.h \
 	include/evering/region.h \
 	include/evering/report.h \

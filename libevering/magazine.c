@@ -355,6 +355,7 @@ static void put_in_magazine(struct evr_agent *agent, uint32_t index)
 	struct evr_block_shared *block = evri_block_at(agent, index);
 	uint64_t word = evr_load_relaxed_u64(&block->word);
 
+	evri_block_arm(agent, index);
 	if (magazine->count == magazine->capacity)
 		evri_magazine_flush(agent, class_index, magazine->batch_count);
 	if (!(agent->flags & EVR_POOL_UNTRACKED))
@@ -371,6 +372,7 @@ void evri_block_free_contents(struct evr_agent *agent, uint32_t index)
 
 static void put_in_bitmap(struct evr_agent *agent, uint32_t index)
 {
+	evri_block_arm(agent, index);
 	give_chunk(agent, index / EVR_POOL_CHUNK_BLOCKS,
 		   UINT64_C(1) << index % EVR_POOL_CHUNK_BLOCKS);
 }
@@ -379,7 +381,7 @@ static void put_in_bitmap(struct evr_agent *agent, uint32_t index)
 static void empty_burst(struct evr_agent *agent, uint32_t index)
 {
 	struct evr_block_shared *block = evri_block_at(agent, index);
-	const uint64_t *entries = evri_block_payload(block);
+	const uint64_t *entries = evri_block_payload(agent, index, block);
 	uint32_t count = evri_burst_count(agent, index, block);
 
 	for (uint32_t i = 0; i < count; i++) {

@@ -33,6 +33,10 @@ static int check_options(const struct evr_pool_options *options,
 	if (known.flags & ~EVR_POOL_FLAGS_KNOWN)
 		return evri_fail(-E2BIG, "pool flags %#x are not known here",
 				 known.flags);
+	if (known.flags & EVR_POOL_HARDENED ? known.flags & EVR_POOL_UNTRACKED :
+					      known.flags & EVR_POOL_POISONED)
+		return evri_fail(-EINVAL, "a hardened pool is not untracked, and only a "
+					  "hardened one is poisoned");
 	if (known.batch_count > EVR_MAGAZINE_BATCH_MAX)
 		return evri_fail(-EINVAL, "batch_count %u: at most %d", known.batch_count,
 				 EVR_MAGAZINE_BATCH_MAX);
@@ -47,6 +51,12 @@ static int check_options(const struct evr_pool_options *options,
 					 "multiples of 64 up to %" PRIu64,
 					 i, class->blocks_count, class->payload_bytes,
 					 EVR_POOL_PAYLOAD_MAX);
+		if (class->alignment &&
+		    !evri_pool_alignment_fits(class->alignment, class->payload_bytes))
+			return evri_fail(-EINVAL,
+					 "class %u: alignment %u is not a power of two "
+					 "from 64 on that divides %" PRIu64,
+					 i, class->alignment, class->payload_bytes);
 		if (i > 0 && class->payload_bytes <= class[-1].payload_bytes)
 			return evri_fail(-EINVAL, "class %u: sizes must ascend", i);
 		chunks += evri_pool_chunks_of(class->blocks_count);
@@ -56,6 +66,16 @@ static int check_options(const struct evr_pool_options *options,
 				 EVR_TOKEN_INDEX_MAX);
 	*ret = known;
 	return 0;
+}
+
+static uint32_t alignment_of(const struct evr_pool_class *class)
+{
+	return class->alignment ? class->alignment : EVR_CACHE_LINE_BYTES;
+}
+
+static uint64_t room_of(uint32_t flags, const struct evr_pool_class_shared *class)
+{
+	return evri_pool_room(flags, class->payload_bytes, class->alignment);
 }
 
 /* Lays the classes out behind header and bitmap; returns the bytes of the whole. */
@@ -82,24 +102,41 @@ static uint64_t lay_out(const struct evr_pool_options *options, uint64_t object_
 
 		class->payload_bytes = options->classes[i].payload_bytes;
 		class->blocks_count = options->classes[i].blocks_count;
-		class->blocks_offset = object_offset + at;
+		class->alignment = alignment_of(&options->classes[i]);
 		class->first_chunk = chunks;
 		class->chunks_count = evri_pool_chunks_of(class->blocks_count);
 		header->blocks_count += class->blocks_count;
 		chunks += class->chunks_count;
-		at += class->blocks_count * evri_pool_stride(class->payload_bytes);
+
+		struct evri_place place =
+			evri_pool_place(object_offset + at, room_of(header->flags, class),
+					class->alignment, class->blocks_count);
+		class->blocks_offset = place.blocks_offset;
+		class->payloads_offset = place.payloads_offset;
+		at = place.end - object_offset;
 	}
 	return at;
 }
 
 /* Every block free: word FREE and bit set. */
-static void free_all(char *first_block, uint64_t payload_bytes, uint32_t blocks_count,
-		     struct evr_atomic_u64 *bitmap)
+static void free_all(char *base, const struct evr_pool_class_shared *class,
+		     uint32_t flags, struct evr_atomic_u64 *bitmap)
 {
+	uint64_t room = room_of(flags, class);
+	uint64_t stride_bytes = evri_pool_stride(room, class->alignment);
+	char *first_block = base + class->blocks_offset;
+	uint32_t blocks_count = class->blocks_count;
+
+	for (uint32_t k = 0; k < blocks_count && flags & EVR_POOL_HARDENED; k++)
+		evri_payload_arm(flags, class->first_chunk * EVR_POOL_CHUNK_BLOCKS + k,
+				 base + class->payloads_offset +
+					 k * evri_pool_payload_stride(room,
+								      class->alignment),
+				 class->payload_bytes);
 	for (uint32_t k = 0; k < blocks_count; k++) {
 		struct evr_block_shared *block =
 			(struct evr_block_shared *)(first_block +
-						    k * evri_pool_stride(payload_bytes));
+						    k * stride_bytes);
 
 		evr_store_relaxed_u64(&block->word,
 				      evr_block_word(1, EVR_BLOCK_FREE, 0));
@@ -118,8 +155,9 @@ static uint32_t chunks_max_of(const struct evr_region *region,
 			      const struct evr_pool_shared *header)
 {
 	uint64_t room = evr_region_bytes_max(region) - evr_region_bytes(region);
-	uint64_t chunk_bytes = EVR_POOL_CHUNK_BLOCKS *
-			       evri_pool_stride(header->classes[0].payload_bytes);
+	uint64_t payload_room = room_of(header->flags, &header->classes[0]);
+	uint64_t chunk_bytes =
+		EVR_POOL_CHUNK_BLOCKS * evri_pool_block_bytes(payload_room);
 	uint64_t chunks = header->chunks_count + (room + chunk_bytes - 1) / chunk_bytes;
 	uint64_t limit = EVR_TOKEN_INDEX_MAX / EVR_POOL_CHUNK_BLOCKS;
 
@@ -141,6 +179,11 @@ int evr_pool_create(struct evr_region *region,
 		return error;
 
 	uint64_t bytes = lay_out(&options, 0, &header);
+	uint32_t alignment = EVR_CACHE_LINE_BYTES;
+	for (uint32_t i = 0; i < header.classes_count; i++)
+		if (header.classes[i].alignment > alignment)
+			alignment = header.classes[i].alignment;
+	bytes += evri_pool_slack(alignment);
 	error = evri_directory_reserve(region, EVRI_POOL_NAME, EVRI_OBJECT_POOL, bytes,
 				       options.range, &object);
 	if (error < 0)
@@ -153,8 +196,7 @@ int evr_pool_create(struct evr_region *region,
 	for (uint32_t i = 0; i < header.classes_count; i++) {
 		const struct evr_pool_class_shared *class = &header.classes[i];
 
-		free_all(region->base + class->blocks_offset, class->payload_bytes,
-			 class->blocks_count,
+		free_all(region->base, class, header.flags,
 			 (struct evr_atomic_u64 *)((char *)object.address +
 						   header.bitmap_offset) +
 				 class->first_chunk);
@@ -238,16 +280,26 @@ int evr_pool_grow(struct evr_pool *pool, const struct evr_pool_growth *user_grow
 	uint64_t blocks_at = header.bitmap_offset +
 			     (header.chunks_count * sizeof(uint64_t) + 63) / 64 * 64;
 
+	struct evr_pool_class_shared class = pool->classes[header.class_index];
+	uint32_t alignment = class.alignment;
+	uint64_t room_bytes = room_of(pool->flags, &class);
+	struct evri_place place = evri_pool_place(blocks_at, room_bytes, alignment,
+						  growth.blocks_count);
+
 	snprintf(name, sizeof(name), EVRI_POOL_NAME "+%u", header.first_chunk);
-	error = evri_directory_reserve(
-		pool->region, name, EVRI_OBJECT_EXTENT,
-		blocks_at + growth.blocks_count * evri_pool_stride(growth.payload_bytes),
-		growth.range, &object);
+	error = evri_directory_reserve(pool->region, name, EVRI_OBJECT_EXTENT,
+				       place.end + evri_pool_slack(alignment),
+				       growth.range, &object);
 	if (error < 0)
 		return error;
-	header.blocks_offset = object.offset + blocks_at;
-	free_all((char *)object.address + blocks_at, growth.payload_bytes,
-		 growth.blocks_count, evri_pool_bitmap(&object, header.bitmap_offset));
+	place = evri_pool_place(object.offset + blocks_at, room_bytes, alignment,
+				growth.blocks_count);
+	header.blocks_offset = class.blocks_offset = place.blocks_offset;
+	header.payloads_offset = class.payloads_offset = place.payloads_offset;
+	class.first_chunk = header.first_chunk;
+	class.blocks_count = header.blocks_count;
+	free_all(pool->region->base, &class, pool->flags,
+		 evri_pool_bitmap(&object, header.bitmap_offset));
 	memcpy(object.address, &header, sizeof(header));
 	error = evri_directory_publish(pool->region, &object);
 	if (error < 0)

@@ -20,6 +20,7 @@ struct evri_span {
 	uint32_t chunks_count;
 	uint32_t blocks_count;
 	uint32_t range;
+	bool beside; /* prefixes, not in front of the payloads */
 	struct evr_atomic_u64 *word; /* of the extent's header; NULL: it always serves */
 };
 
@@ -48,9 +49,55 @@ struct evr_pool {
 
 #define EVRI_POOL_NAME "evering.pool"
 
-static inline uint64_t evri_pool_stride(uint64_t payload_bytes)
+/* Where the blocks of a class lie, in the pool and in its extents. */
+struct evri_place {
+	uint64_t blocks_offset; /* first prefix */
+	uint64_t payloads_offset;
+	uint64_t end;
+};
+
+/* What a block costs, wherever its prefix stands. */
+static inline uint64_t evri_pool_block_bytes(uint64_t payload_bytes)
 {
 	return EVR_BLOCK_PREFIX_BYTES + payload_bytes;
+}
+
+/* From prefix to prefix: in front of the payloads, or beside them. */
+static inline uint64_t evri_pool_stride(uint64_t payload_bytes, uint32_t alignment)
+{
+	return alignment > EVR_CACHE_LINE_BYTES ? EVR_BLOCK_PREFIX_BYTES :
+						  evri_pool_block_bytes(payload_bytes);
+}
+
+static inline uint64_t evri_pool_payload_stride(uint64_t payload_bytes,
+						uint32_t alignment)
+{
+	return alignment > EVR_CACHE_LINE_BYTES ? payload_bytes :
+						  evri_pool_block_bytes(payload_bytes);
+}
+
+/* From @offset in the region on. */
+static inline struct evri_place evri_pool_place(uint64_t offset, uint64_t payload_bytes,
+						uint32_t alignment, uint32_t count)
+{
+	struct evri_place place = { .blocks_offset = offset };
+	uint64_t behind = alignment > EVR_CACHE_LINE_BYTES ?
+				  offset + (uint64_t)count * EVR_BLOCK_PREFIX_BYTES :
+				  offset + EVR_BLOCK_PREFIX_BYTES;
+
+	place.payloads_offset = (behind + alignment - 1) / alignment * alignment;
+	place.end = alignment > EVR_CACHE_LINE_BYTES ?
+			    place.payloads_offset + count * payload_bytes :
+			    offset + count * evri_pool_block_bytes(payload_bytes);
+	return place;
+}
+
+/* Objects begin at multiples of EVRI_OBJECT_UNIT_BYTES: so much more than from 0 on may
+ * be needed until the first payload that is so aligned. */
+static inline uint64_t evri_pool_slack(uint32_t alignment)
+{
+	return alignment > EVRI_OBJECT_UNIT_BYTES ? alignment - EVRI_OBJECT_UNIT_BYTES :
+						    0;
 }
 
 static inline uint32_t evri_pool_chunks_of(uint32_t blocks)
@@ -64,12 +111,31 @@ static inline bool evri_pool_payload_fits(uint64_t payload_bytes)
 	       payload_bytes <= EVR_POOL_PAYLOAD_MAX && payload_bytes % 64 == 0;
 }
 
+static inline bool evri_pool_alignment_fits(uint32_t alignment, uint64_t payload_bytes)
+{
+	return alignment >= EVR_CACHE_LINE_BYTES && (alignment & (alignment - 1)) == 0 &&
+	       payload_bytes % alignment == 0;
+}
+
 /* The bitmap of a pool or an extent, which begins @offset behind its object's start. */
 static inline struct evr_atomic_u64 *
 evri_pool_bitmap(const struct evri_object *object, uint64_t offset)
 {
 	return (struct evr_atomic_u64 *)((char *)object->address + offset);
 }
+
+/* ---- pool_hardened.c ---- */
+
+/* What a payload takes of the layout: itself, and what the canary stands in. */
+static inline uint64_t evri_pool_room(uint32_t flags, uint64_t payload_bytes,
+				      uint32_t alignment)
+{
+	return payload_bytes + (flags & EVR_POOL_HARDENED ? alignment : 0);
+}
+
+/* Writes canary and poison of a block that becomes free, where flags want them. */
+void evri_payload_arm(uint32_t flags, uint32_t index, void *payload, uint64_t bytes);
+void evri_block_arm(const struct evr_agent *agent, uint32_t index);
 
 /* ---- pool_view.c ---- */
 

@@ -113,17 +113,33 @@ static bool take_span_out(struct evr_agent *agent, const struct evri_span *span)
 
 /* ---- the pages inside payloads ---- */
 
-static struct evri_hole hole_in(const struct evr_pool *pool, const struct evri_span *span,
-				uint32_t block)
+static uint64_t payload_offset(const struct evr_pool *pool, const struct evri_span *span,
+			       uint32_t block)
 {
 	const struct evri_chunk *chunk =
 		&pool->chunks[span->first_chunk + block / EVR_POOL_CHUNK_BLOCKS];
+	uint64_t within = block % EVR_POOL_CHUNK_BLOCKS;
+
+	return chunk->offset + chunk->payload_ahead +
+	       within * ((uint64_t)chunk->stride_bytes + chunk->payload_step);
+}
+
+/* Payloads without prefixes between them are one hole, all together. */
+static uint32_t holes_count(const struct evri_span *span)
+{
+	return span->beside ? 1 : span->blocks_count;
+}
+
+static struct evri_hole hole_in(const struct evr_pool *pool, const struct evri_span *span,
+				uint32_t block)
+{
 	uint64_t page_bytes = pool->region->page_bytes;
-	uint64_t prefix = chunk->offset + (uint64_t)(block % EVR_POOL_CHUNK_BLOCKS) *
-						  chunk->stride_bytes;
-	uint64_t begin = (prefix + EVR_BLOCK_PREFIX_BYTES + page_bytes - 1) / page_bytes *
-			 page_bytes;
-	uint64_t end = (prefix + chunk->stride_bytes) / page_bytes * page_bytes;
+	uint64_t payload_bytes = pool->chunks[span->first_chunk].payload_bytes;
+	uint64_t payload = payload_offset(pool, span, block);
+	uint32_t last = span->beside ? span->blocks_count - 1 : block;
+	uint64_t behind = payload_offset(pool, span, last) + payload_bytes;
+	uint64_t begin = (payload + page_bytes - 1) / page_bytes * page_bytes;
+	uint64_t end = behind / page_bytes * page_bytes;
 	struct evri_hole hole = {
 		.offset = begin,
 		.bytes = end > begin ? end - begin : 0,
@@ -134,7 +150,7 @@ static struct evri_hole hole_in(const struct evr_pool *pool, const struct evri_s
 
 static bool has_pages(const struct evr_pool *pool, const struct evri_span *span)
 {
-	for (uint32_t i = 0; i < span->blocks_count; i++)
+	for (uint32_t i = 0; i < holes_count(span); i++)
 		if (hole_in(pool, span, i).bytes)
 			return true;
 	return false;
@@ -162,13 +178,13 @@ int evri_pool_holes(const struct evr_pool *pool, uint32_t range, struct evri_hol
 		    evri_extent_state(evr_load_acquire_u64(span->word)) !=
 			    EVR_EXTENT_RETIRED)
 			continue;
-		more = realloc(holes, (count + span->blocks_count) * sizeof(*holes));
+		more = realloc(holes, (count + holes_count(span)) * sizeof(*holes));
 		if (!more) {
 			free(holes);
 			return -ENOMEM;
 		}
 		holes = more;
-		for (uint32_t k = 0; k < span->blocks_count; k++) {
+		for (uint32_t k = 0; k < holes_count(span); k++) {
 			holes[count] = hole_in(pool, span, k);
 			count += holes[count].bytes != 0;
 		}
@@ -183,7 +199,7 @@ int evri_pool_holes(const struct evr_pool *pool, uint32_t range, struct evri_hol
 static int punch(const struct evr_pool *pool, const struct evri_span *span,
 		 uint64_t *ret_bytes)
 {
-	for (uint32_t i = 0; i < span->blocks_count; i++) {
+	for (uint32_t i = 0; i < holes_count(span); i++) {
 		struct evri_hole hole = hole_in(pool, span, i);
 		int error;
 
@@ -376,10 +392,10 @@ static bool all_retired(const struct evr_agent *agent, const struct evri_span *s
 static int make_pages(struct evr_pool *pool, const struct evri_span *span)
 {
 	struct evr_region *region = pool->region;
-	const struct evri_chunk *first = &pool->chunks[span->first_chunk];
 	uint64_t page_bytes = region->page_bytes;
-	uint64_t begin = first->offset / page_bytes * page_bytes;
-	uint64_t end = first->offset + (uint64_t)span->blocks_count * first->stride_bytes;
+	uint64_t begin = payload_offset(pool, span, 0) / page_bytes * page_bytes;
+	uint64_t end = payload_offset(pool, span, span->blocks_count - 1) +
+		       pool->chunks[span->first_chunk].payload_bytes;
 	struct evr_number_set *nodes;
 	struct evri_settling how;
 	int error = evr_number_set_create(&nodes);

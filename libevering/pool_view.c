@@ -18,28 +18,37 @@
 /* Writes the chunks of a span down, checked already. Under the lock, or before anybody
  * else has the view. */
 static void take_span(struct evr_pool *pool, const struct evri_span *span,
-		      uint64_t blocks_offset, uint32_t blocks_count,
+		      uint64_t blocks_offset, uint64_t payloads_offset,
 		      struct evr_atomic_u64 *bitmap)
 {
-	uint64_t payload_bytes = pool->classes[span->class_index].payload_bytes;
-	uint64_t stride = evri_pool_stride(payload_bytes);
+	const struct evr_pool_class_shared *class = &pool->classes[span->class_index];
+	uint64_t room =
+		evri_pool_room(pool->flags, class->payload_bytes, class->alignment);
+	uint64_t stride = evri_pool_stride(room, class->alignment);
+	uint64_t payload_stride = evri_pool_payload_stride(room, class->alignment);
 	uint32_t end = span->first_chunk + span->chunks_count;
 	uint32_t spans = evr_load_relaxed_u32(&pool->spans_count);
 
 	for (uint32_t k = 0; k < span->chunks_count; k++) {
 		struct evri_chunk *chunk = &pool->chunks[span->first_chunk + k];
-		uint32_t left = blocks_count - k * EVR_POOL_CHUNK_BLOCKS;
+		uint32_t left = span->blocks_count - k * EVR_POOL_CHUNK_BLOCKS;
 
 		if (left > EVR_POOL_CHUNK_BLOCKS)
 			left = EVR_POOL_CHUNK_BLOCKS;
 		chunk->offset = blocks_offset + k * EVR_POOL_CHUNK_BLOCKS * stride;
+		chunk->payload_ahead = payloads_offset +
+				       k * EVR_POOL_CHUNK_BLOCKS * payload_stride -
+				       chunk->offset;
 		chunk->stride_bytes = (uint32_t)stride;
+		chunk->payload_step = (uint32_t)(payload_stride - stride);
+		chunk->payload_bytes = (uint32_t)class->payload_bytes;
 		pool->bits[span->first_chunk + k] = &bitmap[k];
 		/* SYNC pool/chunk (release), pairs with evri_chunk_blocks(): another
 		 * thread may be at work with tokens of this very chunk. */
 		evr_store_release_u32(&chunk->content, span->class_index << 16 | left);
 	}
 	pool->spans[spans] = *span;
+	pool->spans[spans].beside = class->alignment > EVR_CACHE_LINE_BYTES;
 	/* SYNC pool/chunk (release), pairs with evri_pool_class_chunks(). */
 	evr_store_release_u32(&pool->spans_count, spans + 1);
 	evr_fetch_add_relaxed_u32(&pool->chunks_known, span->chunks_count);
@@ -74,14 +83,24 @@ uint32_t evri_pool_class_chunk(const struct evr_pool *pool, uint32_t class_index
 	}
 }
 
-/* Do @count blocks of this size from @offset on lie inside an object? */
-static bool blocks_fit(const struct evri_object *object, uint64_t offset,
-		       uint64_t payload_bytes, uint32_t count)
+/* Do @count blocks of this class lie inside an object, as evri_pool_place() puts them? */
+static bool blocks_fit(const struct evri_object *object, uint32_t flags,
+		       const struct evr_pool_class_shared *class, uint64_t blocks_offset,
+		       uint64_t payloads_offset, uint32_t count)
 {
+	uint64_t room = evri_pool_room(flags, class->payload_bytes, class->alignment);
 	uint64_t end = object->offset + object->bytes;
 
-	return offset % 64 == 0 && offset >= object->offset && offset <= end &&
-	       count <= (end - offset) / evri_pool_stride(payload_bytes);
+	if (blocks_offset % 64 != 0 || blocks_offset < object->offset ||
+	    payloads_offset > end || payloads_offset % class->alignment != 0 ||
+	    blocks_offset > payloads_offset)
+		return false;
+	if (class->alignment > EVR_CACHE_LINE_BYTES)
+		return count <= (payloads_offset - blocks_offset) /
+					EVR_BLOCK_PREFIX_BYTES &&
+		       count <= (end - payloads_offset) / room;
+	return payloads_offset == blocks_offset + EVR_BLOCK_PREFIX_BYTES &&
+	       count <= (end - blocks_offset) / evri_pool_block_bytes(room);
 }
 
 static bool bitmap_fits(const struct evri_object *object, uint64_t offset,
@@ -104,14 +123,16 @@ static bool take_class(struct evr_pool *pool, const struct evri_object *object,
 		.blocks_count = class->blocks_count,
 	};
 
-	if (!evri_pool_payload_fits(class->payload_bytes) || class->blocks_count == 0 ||
+	if (!evri_pool_payload_fits(class->payload_bytes) ||
+	    !evri_pool_alignment_fits(class->alignment, class->payload_bytes) ||
+	    class->blocks_count == 0 ||
 	    class->first_chunk != *chunks ||
 	    class->chunks_count != evri_pool_chunks_of(class->blocks_count) ||
 	    class->chunks_count > header->chunks_count - *chunks ||
-	    !blocks_fit(object, class->blocks_offset, class->payload_bytes,
-			class->blocks_count))
+	    !blocks_fit(object, header->flags, class, class->blocks_offset,
+			class->payloads_offset, class->blocks_count))
 		return false;
-	take_span(pool, &span, class->blocks_offset, class->blocks_count,
+	take_span(pool, &span, class->blocks_offset, class->payloads_offset,
 		  evri_pool_bitmap(object, header->bitmap_offset) + class->first_chunk);
 	*chunks += class->chunks_count;
 	return true;
@@ -126,6 +147,7 @@ static int take_header(struct evr_pool *pool, const struct evri_object *object)
 		return -EUCLEAN;
 	memcpy(&header, object->address, sizeof(header));
 	if (header.magic != EVR_POOL_MAGIC || header.flags & ~EVR_POOL_FLAGS_KNOWN ||
+	    (header.flags & EVR_POOL_HARDENED && header.flags & EVR_POOL_UNTRACKED) ||
 	    header.classes_count == 0 || header.classes_count > EVR_POOL_CLASSES_MAX ||
 	    header.chunks_count == 0 || header.chunks_max < header.chunks_count ||
 	    header.chunks_max > EVR_TOKEN_INDEX_MAX / EVR_POOL_CHUNK_BLOCKS ||
@@ -167,7 +189,8 @@ static int take_extent(struct evr_pool *pool, const struct evri_object *object)
 	    header.first_chunk > pool->chunks_max ||
 	    header.chunks_count > pool->chunks_max - header.first_chunk ||
 	    !bitmap_fits(object, header.bitmap_offset, header.chunks_count) ||
-	    !blocks_fit(object, header.blocks_offset, header.payload_bytes,
+	    !blocks_fit(object, pool->flags, &pool->classes[header.class_index],
+			header.blocks_offset, header.payloads_offset,
 			header.blocks_count))
 		return -EUCLEAN;
 	for (uint32_t k = 0; k < header.chunks_count; k++)
@@ -179,7 +202,7 @@ static int take_extent(struct evr_pool *pool, const struct evri_object *object)
 	span.blocks_count = header.blocks_count;
 	span.range = object->range;
 	span.word = &((struct evr_pool_extent_shared *)object->address)->word;
-	take_span(pool, &span, header.blocks_offset, header.blocks_count,
+	take_span(pool, &span, header.blocks_offset, header.payloads_offset,
 		  evri_pool_bitmap(object, header.bitmap_offset));
 	return 1;
 }

@@ -228,6 +228,9 @@ static struct evr_region *new_view(uint64_t bytes, uint64_t page_bytes)
 	return region;
 }
 
+/* As far as payloads of the pool may want it: EVR_POOL_PAYLOAD_MAX. */
+#define MAPPING_ALIGNMENT_MAX (UINT64_C(64) << 20)
+
 /* Addresses for the whole, aligned so that each page can be as large as it gets. */
 static int reserve_addresses(struct evr_region *region)
 {
@@ -237,6 +240,9 @@ static int reserve_addresses(struct evr_region *region)
 
 	if (alignment < EVR_PAGE_2M && region->bytes >= EVR_PAGE_2M)
 		alignment = EVR_PAGE_2M;
+	/* A payload behind the header may be aligned to what fits in here twice. */
+	while (alignment < MAPPING_ALIGNMENT_MAX && alignment <= region->bytes / 4)
+		alignment *= 2;
 	error = evri_os_memory_reserve(region->bytes, alignment, &base);
 	if (error < 0)
 		return evri_fail(error, "no addresses for %" PRIu64 " bytes: %s",

@@ -220,7 +220,8 @@ static uint32_t take_next(struct evr_ring *ring, const struct evr_agent *agent,
 			  struct evr_block *ret, uint32_t count)
 {
 	uint32_t carrier_index = ring->burst - 1;
-	const uint64_t *entries = evri_block_payload(evri_block_at(agent, carrier_index));
+	const uint64_t *entries = evri_block_payload(agent, carrier_index,
+						     evri_block_at(agent, carrier_index));
 	struct evr_block_shared *blocks[EVR_RING_BURST_LIMIT];
 	uint64_t named[EVR_RING_BURST_LIMIT];
 	uint32_t taken = 0;
@@ -278,7 +279,8 @@ int evri_ring_burst_next(struct evr_ring *ring, struct evr_agent *agent,
 int evri_ring_burst_first(struct evr_ring *ring, struct evr_agent *agent, uint32_t index,
 			  struct evr_block *ret)
 {
-	const uint64_t *entries = evri_block_payload(evri_block_at(agent, index));
+	const uint64_t *entries =
+		evri_block_payload(agent, index, evri_block_at(agent, index));
 
 	begin_burst(ring, agent, index);
 	/* One is wanted now, and the others will be. */

@@ -245,7 +245,7 @@ static int receive_region(struct peer *peer)
 static int create_pool(struct peer *peer)
 {
 	const struct peer_options *options = peer->options;
-	struct evr_pool_class class = {options->block_bytes, options->blocks};
+	struct evr_pool_class class = {options->block_bytes, options->blocks, 0};
 	struct evr_pool_options pool_options = {
 		.size = sizeof(pool_options),
 		.classes = &class,

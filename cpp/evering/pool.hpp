@@ -12,9 +12,12 @@
 #include <evering/error.hpp>
 #include <evering/handle.hpp>
 #include <evering/pool.h>
+#include <evering/pool_bulk.h>
 #include <evering/pool_extent.h>
+#include <evering/pool_stats.h>
 #include <evering/region.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -27,12 +30,24 @@
 namespace evering
 {
 
-/** A class to be created: {payload bytes, a multiple of 64; number of blocks}. */
-using pool_class = evr_pool_class;
+/** A class to be created; see struct evr_pool_class. */
+struct pool_class : evr_pool_class {
+	/** Payload bytes, a multiple of 64; how many blocks; 0 or what the payloads are
+	 * to be aligned to: a power of two that divides their size. */
+	constexpr pool_class(std::uint64_t payload, std::uint32_t blocks,
+			     std::uint32_t aligned_to = 0) noexcept
+	    : evr_pool_class{payload, blocks, aligned_to}
+	{
+	}
+};
+
+static_assert(sizeof(pool_class) == sizeof(evr_pool_class), "an array of them is one");
 
 /** How to create a pool; see struct evr_pool_options. */
 struct pool_options {
 	bool untracked = false; /* alloc and free are cheaper, misuse goes unseen */
+	bool hardened = false;  /* they cost more, and look for misuse */
+	bool poisoned = false;  /* hardened, and what is free is watched for writes */
 	std::uint32_t batch_count = 0; /* 0: the default */
 	std::uint32_t range = 0;       /* of the region: where it lies */
 };
@@ -76,7 +91,11 @@ public:
 		wanted.classes_count = classes.size() > EVR_POOL_CLASSES_MAX ?
 					       EVR_POOL_CLASSES_MAX + 1 :
 					       static_cast<std::uint32_t>(classes.size());
-		wanted.flags = options.untracked ? EVR_POOL_UNTRACKED : 0;
+		wanted.flags = (options.untracked ? EVR_POOL_UNTRACKED : 0) |
+			       (options.hardened || options.poisoned ?
+					EVR_POOL_HARDENED :
+					0) |
+			       (options.poisoned ? EVR_POOL_POISONED : 0);
 		wanted.batch_count = options.batch_count;
 		wanted.range = options.range;
 
@@ -138,6 +157,31 @@ public:
 	std::uint32_t free_count() const noexcept
 	{
 		return evr_pool_free_count(get());
+	}
+
+	/**
+	 * stats() - where the blocks of a class are, and (@held, from the front) who has
+	 * how many. See evr_pool_stats(). Throws as that fails.
+	 */
+	evr_pool_class_stats stats(std::uint32_t class_index,
+				   std::span<evr_pool_held> held = {}) const
+	{
+		std::error_code error;
+		evr_pool_class_stats found = stats(class_index, held, error);
+		detail::throw_with_detail_if(error, "evering::pool::stats");
+		return found;
+	}
+
+	evr_pool_class_stats stats(std::uint32_t class_index,
+				   std::span<evr_pool_held> held,
+				   std::error_code &error) const noexcept
+	{
+		evr_pool_class_stats found = {};
+		found.size = sizeof(found);
+		found.held = held.data();
+		found.held_max = static_cast<std::uint32_t>(held.size());
+		error = to_error_code(evr_pool_stats(get(), class_index, &found));
+		return found;
 	}
 
 	/** payload_max() - payload bytes of the largest class. */
@@ -287,6 +331,73 @@ public:
 		return taken;
 	}
 
+	/**
+	 * alloc_bulk() - fills @ret from the front with blocks of at least so many bytes;
+	 * what was in it is freed. Faster than as many alloc().
+	 *
+	 * Returns how many there were: fewer than asked for, or 0, when the class has no
+	 * more. Throws as evr_block_alloc_bulk() fails otherwise.
+	 */
+	static std::size_t alloc_bulk(agent &from, std::uint64_t bytes,
+				      std::span<block> ret)
+	{
+		std::error_code error;
+		std::size_t count = alloc_bulk(from, bytes, ret, error);
+		detail::throw_if(error, "evering::block::alloc_bulk");
+		return count;
+	}
+
+	static std::size_t alloc_bulk(agent &from, std::uint64_t bytes,
+				      std::span<block> ret,
+				      std::error_code &error) noexcept
+	{
+		std::size_t done = 0;
+
+		error.clear();
+		while (done < ret.size()) {
+			evr_block some[bulk_count];
+			auto wanted = static_cast<std::uint32_t>(
+				std::min<std::size_t>(bulk_count, ret.size() - done));
+			int got = evr_block_alloc_bulk(from.get(), bytes, some, wanted);
+			if (got < 0 && got != -ENOSPC && done == 0)
+				error = to_error_code(got);
+			if (got < 0)
+				break;
+			for (int i = 0; i < got; i++)
+				ret[done++] = block(from.get(), some[i]);
+			if (static_cast<std::uint32_t>(got) < wanted)
+				break;
+		}
+		return done;
+	}
+
+	/** free_bulk() - frees them all, and leaves them empty. Faster than one by one
+	 * where neighbours came from the same agent. */
+	static void free_bulk(std::span<block> all) noexcept
+	{
+		while (!all.empty()) {
+			evr_agent *through = all.front().agent_;
+			evr_token tokens[bulk_count];
+			std::uint32_t count = 0;
+			std::uint32_t done = 0;
+
+			while (count < bulk_count && count < all.size() &&
+			       all[count].agent_ == through) {
+				all[count].agent_ = nullptr;
+				tokens[count] =
+					std::exchange(all[count].block_, {}).token;
+				count++;
+			}
+			/* One that is refused is left out, as by reset(). */
+			while (through && done < count) {
+				int freed = evr_block_free_bulk(through, tokens + done,
+								count - done);
+				done += freed > 0 ? static_cast<std::uint32_t>(freed) : 1;
+			}
+			all = all.subspan(count);
+		}
+	}
+
 	/** adopt() - becomes the owner of what a C function gave this participant. */
 	static block adopt(evr_agent *from, const evr_block &owned) noexcept
 	{
@@ -329,7 +440,8 @@ public:
 		return std::exchange(block_, {});
 	}
 
-	/** payload() - its memory, aligned to 64 bytes; not cleared. */
+	/** payload() - its memory, aligned to 64 bytes or as its class says; not cleared.
+	 */
 	std::span<std::byte> payload() const noexcept
 	{
 		return {static_cast<std::byte *>(block_.payload), block_.payload_bytes};
@@ -406,6 +518,9 @@ private:
 	    : agent_(from), block_(owned)
 	{
 	}
+
+	/* What is kept on the stack meanwhile. */
+	static constexpr std::uint32_t bulk_count = 32;
 
 	evr_agent *agent_ = nullptr;
 	evr_block block_ = {};

@@ -5,8 +5,10 @@
 /**
  * block.h - who has a block: its ownership word, and the prefix the word stands in.
  *
- * Every block begins with one cache line, its prefix; the payload follows, aligned to a
- * cache line. The first word of the prefix is the truth about the block:
+ * Every block has one cache line before its payload, its prefix; the payload follows,
+ * aligned to a cache line. (In a class with a larger alignment the prefixes stand
+ * together, beside the payloads: struct evr_pool_class.) The first word of the prefix is
+ * the truth about the block:
  *
  *	{generation 28 | state 4 | owner 32}, from the top
  *
@@ -58,7 +60,7 @@ enum evr_block_state {
 
 #define EVR_BLOCK_PREFIX_BYTES 64
 
-/** The prefix of a block: its first cache line. Layout: docs/LAYOUT.md. */
+/** The prefix of a block: a cache line of its own. Layout: docs/LAYOUT.md. */
 struct EVR_CACHE_ALIGNED evr_block_shared {
 	struct evr_atomic_u64 word; /* the truth: {generation, state, owner} */
 	uint64_t home;              /* {attach number 32 | uring 16 | slot 16} */
@@ -86,7 +88,8 @@ EVR_STATIC_ASSERT(offsetof(struct evr_block_shared, contents) == 40, "shared lay
 /**
  * struct evr_block - a block as its holder sees it in this process.
  * @token:         its name; use it to free, submit or contain the block.
- * @payload:       its memory here, aligned to 64 bytes; valid while the block is held.
+ * @payload:       its memory here, aligned to 64 bytes, or to what its class says; valid
+ *                 while the block is held.
  * @payload_bytes: how much there is (the size of the block's class).
  *
  * A plain value: copying it copies no right. When the block has gone to somebody else,

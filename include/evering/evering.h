@@ -56,6 +56,7 @@
 #include <evering/cpu.h>
 #include <evering/doorbell.h>
 #include <evering/dump.h>
+#include <evering/pool_stats.h>
 #include <evering/error.h>
 #include <evering/home.h>
 #include <evering/janitor.h>
@@ -64,6 +65,7 @@
 #include <evering/number_set.h>
 #include <evering/participant.h>
 #include <evering/pool.h>
+#include <evering/pool_bulk.h>
 #include <evering/pool_extent.h>
 #include <evering/recovery.h>
 #include <evering/region.h>

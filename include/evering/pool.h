@@ -14,7 +14,8 @@
  * A block may be allocated in one process and freed in another: it has no home heap. Who
  * frees it must be its owner; what a block contains is freed with it.
  *
- * A class can be given more blocks while everybody works (pool_extent.h).
+ * A class can be given more blocks while everybody works (pool_extent.h); many blocks at
+ * once are in pool_bulk.h, numbers about a class in pool_stats.h.
  *
  * Blocks in a dead participant's hands and magazines come back by recovery (recovery.h).
  * Nothing in a magazine is the truth: the blocks' own words are.
@@ -40,24 +41,29 @@
 
 /* Pool flags. */
 #define EVR_POOL_UNTRACKED 1U /* see struct evr_pool_options */
-#define EVR_POOL_FLAGS_KNOWN EVR_POOL_UNTRACKED
+#define EVR_POOL_HARDENED 2U
+#define EVR_POOL_POISONED 4U
+#define EVR_POOL_FLAGS_KNOWN (EVR_POOL_UNTRACKED | EVR_POOL_HARDENED | EVR_POOL_POISONED)
 
 /** A class, as it lies in the pool's header. Constant after creation. */
 struct evr_pool_class_shared {
-	uint64_t payload_bytes; /* a multiple of 64 */
-	uint64_t blocks_offset; /* from the region's start to the first prefix */
+	uint64_t payload_bytes;   /* a multiple of 64 and of alignment */
+	uint64_t blocks_offset;   /* from the region's start to the first prefix */
+	uint64_t payloads_offset; /* and to the first payload */
 	uint32_t first_chunk;
 	uint32_t chunks_count;
 	uint32_t blocks_count;
-	uint32_t reserved;
+	uint32_t alignment; /* of payloads; 64: prefixes in front, more: beside */
 };
 
-EVR_STATIC_ASSERT(sizeof(struct evr_pool_class_shared) == 32, "shared layout");
+EVR_STATIC_ASSERT(sizeof(struct evr_pool_class_shared) == 40, "shared layout");
 EVR_STATIC_ASSERT(offsetof(struct evr_pool_class_shared, payload_bytes) == 0 &&
 			  offsetof(struct evr_pool_class_shared, blocks_offset) == 8 &&
-			  offsetof(struct evr_pool_class_shared, first_chunk) == 16 &&
-			  offsetof(struct evr_pool_class_shared, chunks_count) == 20 &&
-			  offsetof(struct evr_pool_class_shared, blocks_count) == 24,
+			  offsetof(struct evr_pool_class_shared, payloads_offset) == 16 &&
+			  offsetof(struct evr_pool_class_shared, first_chunk) == 24 &&
+			  offsetof(struct evr_pool_class_shared, chunks_count) == 28 &&
+			  offsetof(struct evr_pool_class_shared, blocks_count) == 32 &&
+			  offsetof(struct evr_pool_class_shared, alignment) == 36,
 		  "shared layout");
 
 /** The pool's header; the bitmap follows it. Constant but for next_chunk. */
@@ -86,14 +92,24 @@ EVR_STATIC_ASSERT(offsetof(struct evr_pool_shared, magic) == 0 &&
 			  offsetof(struct evr_pool_shared, next_chunk) == 40 &&
 			  offsetof(struct evr_pool_shared, classes) == 64,
 		  "shared layout");
-EVR_STATIC_ASSERT(sizeof(struct evr_pool_shared) == 576, "shared layout");
+EVR_STATIC_ASSERT(sizeof(struct evr_pool_shared) == 704, "shared layout");
 
 #define EVR_POOL_MAGIC UINT64_C(0x316c6f6f50727645) /* "EvrPool1" as bytes */
 
-/** struct evr_pool_class - a class of blocks, to be created. */
+/**
+ * struct evr_pool_class - a class of blocks, to be created.
+ * @payload_bytes: a multiple of 64, 64 B to 64 MiB.
+ * @blocks_count:  at least 1.
+ * @alignment:     of the payloads, in every process: a power of two that divides
+ *                 @payload_bytes, 64 at least; 0: 64. With 64 a block's prefix stands in
+ *                 front of its payload, one line before it. With more, for pages that a
+ *                 device or the kernel is to see, the prefixes of all blocks stand beside
+ *                 the payloads, and up to @alignment bytes are lost once.
+ */
 struct evr_pool_class {
-	uint64_t payload_bytes; /* a multiple of 64, 64 B to 64 MiB */
-	uint32_t blocks_count;  /* at least 1 */
+	uint64_t payload_bytes;
+	uint32_t blocks_count;
+	uint32_t alignment;
 };
 
 /**
@@ -105,6 +121,15 @@ struct evr_pool_class {
  *                 Double free, use after free and a token's use after free are not
  *                 noticed then; crash recovery is the same. What that gains in a
  *                 hand-off, and does not gain elsewhere: bench/README.md.
+ *                 EVR_POOL_HARDENED, not together with UNTRACKED: misuse is looked for,
+ *                 at a price (bench/README.md). Behind each payload lies a canary of 64
+ *                 bytes (in a class with an alignment: each payload is followed by so
+ *                 many bytes, and it stands in the first 64 of them), which alloc and
+ *                 free look at: -EUCLEAN when somebody wrote there. And who takes a
+ *                 block out of a ring marks it by compare-and-swap: one that changed
+ *                 meanwhile is -EUCLEAN, and not damaged further.
+ *                 EVR_POOL_POISONED, with HARDENED only: free fills the payload with
+ *                 0xdb, and alloc gives -EUCLEAN when it was written to since.
  * @batch_count:   how many blocks move between a magazine and the bitmap at once; at most
  *                 EVR_MAGAZINE_BATCH_MAX; 0: 32, fewer for classes with few blocks.
  * @range:         the range of the region that header and blocks lie in.
@@ -123,8 +148,11 @@ struct evr_pool;
 
 /* Where a chunk lies: this process's checked copy of what the classes and extents say. */
 struct evri_chunk {
-	uint64_t offset;       /* of its first prefix, from the region's start */
-	uint32_t stride_bytes; /* prefix and payload */
+	uint64_t offset;        /* of its first prefix, from the region's start */
+	uint64_t payload_ahead; /* of its first payload, from its first prefix */
+	uint32_t stride_bytes;  /* from prefix to prefix */
+	uint32_t payload_step;  /* how much further it is from payload to payload */
+	uint32_t payload_bytes;
 	/* {class 16 | blocks 16}; 0: not known here yet. Written last, by any thread. */
 	struct evr_atomic_u32 content;
 };
@@ -252,6 +280,18 @@ EVR_API void evri_magazine_flush(struct evr_agent *agent, uint32_t class_index,
 				 uint32_t count);
 EVR_API void evri_block_free_contents(struct evr_agent *agent, uint32_t index);
 
+/* The prefix of block @index, which comes from a magazine: its chunk is known, and was
+ * when it went in there. */
+EVRI_INLINE struct evr_block_shared *evri_block_known(const struct evr_agent *agent,
+						      uint32_t index)
+{
+	const struct evri_chunk *chunk = &agent->chunks[index / EVR_POOL_CHUNK_BLOCKS];
+	uint64_t within = index % EVR_POOL_CHUNK_BLOCKS;
+
+	return (struct evr_block_shared *)(agent->base + chunk->offset +
+					   within * chunk->stride_bytes);
+}
+
 /* The prefix of block @index, or NULL when the pool has no such block. */
 EVRI_INLINE struct evr_block_shared *evri_block_at(const struct evr_agent *agent,
 						   uint32_t index)
@@ -269,17 +309,58 @@ EVRI_INLINE struct evr_block_shared *evri_block_at(const struct evr_agent *agent
 					   (uint64_t)within * chunk->stride_bytes);
 }
 
-EVRI_INLINE void *evri_block_payload(struct evr_block_shared *block)
+/* The payload of block @index, whose prefix is @block: behind it, or beside, where
+ * payloads are further apart than prefixes. */
+EVRI_INLINE void *evri_block_payload(const struct evr_agent *agent, uint32_t index,
+				     const struct evr_block_shared *block)
 {
-	return block + 1;
+	const struct evri_chunk *chunk = &agent->chunks[index / EVR_POOL_CHUNK_BLOCKS];
+	uint64_t within = index % EVR_POOL_CHUNK_BLOCKS;
+
+	return (char *)(uintptr_t)block + chunk->payload_ahead +
+	       within * chunk->payload_step;
 }
 
 EVRI_INLINE uint64_t evri_block_payload_bytes(const struct evr_agent *agent,
 					      uint32_t index)
 {
-	return agent->chunks[index / EVR_POOL_CHUNK_BLOCKS].stride_bytes -
-	       EVR_BLOCK_PREFIX_BYTES;
+	return agent->chunks[index / EVR_POOL_CHUNK_BLOCKS].payload_bytes;
 }
+
+/* Does the word say this, whatever its generation? */
+EVRI_INLINE bool evri_block_word_is(uint64_t word, uint32_t state, uint32_t owner)
+{
+	return (word ^ evr_block_word(0, state, owner)) << EVR_BLOCK_GENERATION_BITS == 0;
+}
+
+/* Is it @mine, a word without generation, in the generation of the token? The topmost
+ * bits of a word's generation are not in tokens. */
+EVRI_INLINE bool evri_block_word_fits(uint64_t word, evr_token token, uint64_t mine)
+{
+	uint64_t wanted = mine | (uint64_t)evr_token_generation(token)
+					 << EVR_BLOCK_GENERATION_SHIFT;
+
+	return (word ^ wanted) << (EVR_BLOCK_GENERATION_BITS -
+				   EVR_TOKEN_GENERATION_BITS) == 0;
+}
+
+/* From {CACHED, me} to {OWNED, me}, and back to one generation later: added to a word, of
+ * which the owner stays and a carry out of the generation is lost. */
+#define EVRI_WORD_TAKEN                                                                  \
+	((uint64_t)(EVR_BLOCK_OWNED - EVR_BLOCK_CACHED) << EVR_BLOCK_STATE_SHIFT)
+#define EVRI_WORD_GIVEN ((UINT64_C(1) << EVR_BLOCK_GENERATION_SHIFT) - EVRI_WORD_TAKEN)
+
+/* Does its list name contents? It may be a stale one. */
+EVRI_INLINE bool evri_block_lists(const struct evr_block_shared *block)
+{
+	return evr_plain_load_u64(&block->contents[0]) |
+	       evr_plain_load_u64(&block->contents[1]) |
+	       evr_plain_load_u64(&block->contents[2]);
+}
+
+/* The looks of EVR_POOL_HARDENED, at alloc and at free. */
+EVR_API int evri_block_enters(const struct evr_agent *agent, uint32_t index);
+EVR_API int evri_block_leaves(const struct evr_agent *agent, uint32_t index);
 
 /* Fills a handle for a block whose word is @word and that is the agent's. */
 EVRI_INLINE void evri_block_handle(const struct evr_agent *agent, uint32_t index,
@@ -287,7 +368,7 @@ EVRI_INLINE void evri_block_handle(const struct evr_agent *agent, uint32_t index
 				   struct evr_block *ret)
 {
 	ret->token = evr_token_make(agent->tag, index, evr_block_word_generation(word));
-	ret->payload = evri_block_payload(shared);
+	ret->payload = evri_block_payload(agent, index, shared);
 	ret->payload_bytes = evri_block_payload_bytes(agent, index);
 }
 
@@ -325,11 +406,8 @@ EVRI_INLINE int evri_block_mine(const struct evr_agent *agent, evr_token token,
 		return -EINVAL;
 
 	uint64_t word = evr_load_relaxed_u64(&block->word);
-	uint64_t generation = evr_block_word_generation(word);
-	if (EVR_UNLIKELY(
-		    word != evr_block_word(generation, EVR_BLOCK_OWNED, agent->number) ||
-		    (generation & EVR_TOKEN_GENERATION_MASK) !=
-			    evr_token_generation(token)))
+	uint64_t mine = evr_block_word(0, EVR_BLOCK_OWNED, agent->number);
+	if (EVR_UNLIKELY(!evri_block_word_fits(word, token, mine)))
 		return evri_block_refusal(agent, token, word);
 
 	*ret = block;
@@ -341,7 +419,8 @@ EVRI_INLINE int evri_block_mine(const struct evr_agent *agent, evr_token token,
  * evr_block_alloc() - takes a block.
  * @agent: the calling thread's.
  * @bytes: payload wanted; the smallest class that holds it is used, and no larger one.
- * @ret:   the block, OWNED by this participant. Its payload is not cleared.
+ * @ret:   the block, OWNED by this participant. Its payload is not cleared; all of its
+ *         payload_bytes, the size of the class, may be used.
  *
  * Ordering: whoever freed the block did so before; its old content may be seen, torn.
  * Threads:  one at a time per agent. Signals: not from handlers.
@@ -350,7 +429,8 @@ EVRI_INLINE int evri_block_mine(const struct evr_agent *agent, evr_token token,
  *
  * Return: 0, -EINVAL when no class is large enough, -ENOSPC when the class has no free
  * block (others may hold some in their magazines), -EUCLEAN when a block's word
- * contradicts the magazine (somebody scribbled; the block is given up).
+ * contradicts the magazine (somebody scribbled; the block is given up), or what
+ * EVR_POOL_HARDENED looks for.
  */
 EVR_INLINE int evr_block_alloc(struct evr_agent *agent, uint64_t bytes,
 			       struct evr_block *ret)
@@ -370,25 +450,29 @@ EVR_INLINE int evr_block_alloc(struct evr_agent *agent, uint64_t bytes,
 	}
 
 	uint32_t index = magazine->index[--magazine->count];
-	struct evr_block_shared *block = evri_block_at(agent, index);
+	struct evr_block_shared *block = evri_block_known(agent, index);
 	uint64_t word = evr_load_relaxed_u64(&block->word);
 
 	/* One of the next: its prefix is written at its alloc, its payload right after.
 	 */
 	if (EVR_LIKELY(magazine->count >= 4)) {
-		struct evr_block_shared *soon =
-			evri_block_at(agent, magazine->index[magazine->count - 4]);
+		uint32_t later = magazine->index[magazine->count - 4];
+		struct evr_block_shared *soon = evri_block_known(agent, later);
 
 		evri_prefetch_write(soon);
-		evri_prefetch_write(evri_block_payload(soon));
+		evri_prefetch_write(evri_block_payload(agent, later, soon));
 	}
 
+	if (EVR_UNLIKELY(agent->flags & EVR_POOL_HARDENED)) {
+		int error = evri_block_enters(agent, index);
+		if (error < 0)
+			return error;
+	}
 	if (EVR_LIKELY(!(agent->flags & EVR_POOL_UNTRACKED))) {
-		uint64_t generation = evr_block_word_generation(word);
-		if (EVR_UNLIKELY(word != evr_block_word(generation, EVR_BLOCK_CACHED,
-							agent->number)))
+		if (EVR_UNLIKELY(!evri_block_word_is(word, EVR_BLOCK_CACHED,
+						     agent->number)))
 			return -EUCLEAN;
-		word = evr_block_word(generation, EVR_BLOCK_OWNED, agent->number);
+		word += EVRI_WORD_TAKEN;
 		/* CACHED and OWNED mean the same to recovery (the owner's: free it), so
 		 * this store orders nothing; a later send orders what it sends. */
 		evr_store_relaxed_u64(&block->word, word);
@@ -411,7 +495,9 @@ EVR_INLINE int evr_block_alloc(struct evr_agent *agent, uint64_t bytes,
  * -EINVAL  a token of no block;
  * -ESTALE  the block was freed, or handed on, since the token was valid: double free;
  * -EBUSY   it is a request in work, or contained in another block;
- * -EPERM   it belongs to another participant.
+ * -EPERM   it belongs to another participant;
+ * -EUCLEAN somebody wrote behind its payload (EVR_POOL_HARDENED): it stays the caller's,
+ *          to be looked at, until its participant ends.
  */
 EVR_INLINE int evr_block_free(struct evr_agent *agent, evr_token token)
 {
@@ -423,9 +509,12 @@ EVR_INLINE int evr_block_free(struct evr_agent *agent, evr_token token)
 		return error;
 
 	uint32_t index = evr_token_index(token);
-	if (EVR_UNLIKELY(evr_plain_load_u64(&block->contents[0]) |
-			 evr_plain_load_u64(&block->contents[1]) |
-			 evr_plain_load_u64(&block->contents[2])))
+	if (EVR_UNLIKELY(agent->flags & EVR_POOL_HARDENED)) {
+		error = evri_block_leaves(agent, index);
+		if (error < 0)
+			return error;
+	}
+	if (EVR_UNLIKELY(evri_block_lists(block)))
 		evri_block_free_contents(agent, index);
 
 	uint32_t class_index =
@@ -435,9 +524,7 @@ EVR_INLINE int evr_block_free(struct evr_agent *agent, evr_token token)
 		evri_magazine_flush(agent, class_index, magazine->batch_count);
 
 	if (EVR_LIKELY(!(agent->flags & EVR_POOL_UNTRACKED)))
-		evr_store_relaxed_u64(
-			&block->word,
-			evr_block_word_next(word, EVR_BLOCK_CACHED, agent->number));
+		evr_store_relaxed_u64(&block->word, word + EVRI_WORD_GIVEN);
 	magazine->index[magazine->count++] = index;
 	return 0;
 }

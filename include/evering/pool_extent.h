@@ -37,7 +37,7 @@ struct EVR_CACHE_ALIGNED evr_pool_extent_shared {
 	uint64_t blocks_offset; /* from the region's start to the first prefix */
 	uint64_t payload_bytes; /* of the class */
 	struct evr_atomic_u64 word; /* {enum evr_extent_state 8 | value 56} */
-	uint64_t reserved;
+	uint64_t payloads_offset; /* from the region's start to the first payload */
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_pool_extent_shared) == 64, "shared layout");
@@ -49,7 +49,8 @@ EVR_STATIC_ASSERT(offsetof(struct evr_pool_extent_shared, magic) == 0 &&
 			  offsetof(struct evr_pool_extent_shared, bitmap_offset) == 24 &&
 			  offsetof(struct evr_pool_extent_shared, blocks_offset) == 32 &&
 			  offsetof(struct evr_pool_extent_shared, payload_bytes) == 40 &&
-			  offsetof(struct evr_pool_extent_shared, word) == 48,
+			  offsetof(struct evr_pool_extent_shared, word) == 48 &&
+			  offsetof(struct evr_pool_extent_shared, payloads_offset) == 56,
 		  "shared layout");
 
 #define EVR_POOL_EXTENT_MAGIC UINT64_C(0x3174786550727645) /* "EvrPext1" as bytes */
@@ -60,7 +61,8 @@ EVR_STATIC_ASSERT(offsetof(struct evr_pool_extent_shared, magic) == 0 &&
  * @payload_bytes: of the class: exactly one that the pool has. Required.
  * @blocks_count:  how many more. Required.
  * @range:         where: a range of the region, from evr_region_grow() for example. Every
- *                 block costs its payload and 64 bytes, every 64 blocks 8 bytes. If so
+ *                 block costs its payload and 64 bytes, every 64 blocks 8 bytes, a class
+ *                 with an alignment up to that once more. If so
  *                 many blocks of the class, or more, were retired there, these serve
  *                 again.
  */
@@ -104,9 +106,12 @@ EVR_API int evr_pool_grow(struct evr_pool *pool,
  * sleeps, and in evr_agent_flush(). One that is stopped does not; until it goes on, or
  * dies, the answer is -EAGAIN.
  *
- * What goes is the whole pages inside payloads, which therefore must be larger than a
- * page, well so. Prefixes and bitmap stay, and are the same blocks' again when
- * evr_pool_grow() makes the range serve anew.
+ * What goes is the whole pages that hold nothing but payloads: of payloads larger than a
+ * page those inside each; of a class with an alignment, whose prefixes stand beside,
+ * those of all payloads together, and that is all of them where the alignment is a
+ * multiple of the page.
+ * Prefixes and bitmap stay, and are the same blocks' again when evr_pool_grow() makes the
+ * range serve anew.
  *
  * Threads: one at a time per agent. Signals: not from handlers. Stopped inside: nobody
  * waits, except for these pages. Killed inside: blocks come back by recovery, or whoever

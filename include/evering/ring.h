@@ -234,13 +234,21 @@ EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire, bool owne
 
 	if (owned && EVR_LIKELY(state != EVR_BLOCK_BURST))
 		state = EVR_BLOCK_OWNED;
-	word = evr_block_word_next(word, state, agent->number);
-	/* SYNC block/mark (release), pairs with evri_recovery_claim()'s load: a recoverer
-	 * that sees the intent gone sees the mark. The intent's clearing is a release
-	 * store too and would do; this one also carries what batches will need. */
-	evr_store_release_u64(&block->word, word);
+
+	uint64_t marked = evr_block_word_next(word, state, agent->number);
+	if (EVR_UNLIKELY(agent->flags & EVR_POOL_HARDENED)) {
+		/* Nobody else may change it now: whoever does has misused a token. */
+		if (!evr_cas_acq_rel_u64(&block->word, &word, marked))
+			return -EUCLEAN;
+	} else {
+		/* SYNC block/mark (release), pairs with evri_recovery_claim()'s load: a
+		 * recoverer that sees the intent gone sees the mark. The intent's
+		 * clearing is a release store too and would do; this one also carries
+		 * what batches will need. */
+		evr_store_release_u64(&block->word, marked);
+	}
 	*ret_index = index;
-	*ret_word = word;
+	*ret_word = marked;
 	return 0;
 }
 
@@ -255,16 +263,17 @@ EVRI_INLINE void evri_ring_look_ahead(const struct evr_agent *agent,
 {
 	for (uint32_t i = 1; i < EVRI_RING_LINE_SLOTS; i++) {
 		uint64_t word = evr_load_relaxed_u64(slot + i);
+		uint32_t index = (uint32_t)((word & EVR_TOKEN_WIRE_MASK) >>
+					    EVR_TOKEN_GENERATION_BITS);
 		const struct evr_block_shared *block;
 
 		if (evri_slot_ahead(word, lap) != 1)
 			break;
-		block = evri_block_at(agent, (uint32_t)((word & EVR_TOKEN_WIRE_MASK) >>
-							EVR_TOKEN_GENERATION_BITS));
+		block = evri_block_at(agent, index);
 		if (EVR_UNLIKELY(!block))
 			break;
 		evri_prefetch_write(block);
-		evri_prefetch_read(block + 1);
+		evri_prefetch_read(evri_block_payload(agent, index, block));
 	}
 }
 

@@ -65,6 +65,65 @@ BOOST_AUTO_TEST_CASE(a_block_is_freed_at_the_end_of_its_scope)
 	BOOST_TEST(fixture::in_use(own) == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_class_aligns_its_payloads)
+{
+	auto region = evering::region::create({.bytes = 1 << 20});
+	auto pool = evering::pool::create(region, {{64, 8}, {8192, 8, 4096}});
+	evering::agent agent(pool);
+
+	for (int i = 0; i < 2; i++) {
+		block taken = block::alloc(agent, 8192);
+		auto at = reinterpret_cast<std::uintptr_t>(taken.payload().data());
+		BOOST_TEST(at % 4096 == 0U);
+	}
+	auto refused = fixture::thrown_by([] {
+		auto other = evering::region::create({.bytes = 1 << 20});
+		evering::pool::create(other, {{8192, 8, 96}});
+	});
+	BOOST_TEST((refused == std::errc::invalid_argument));
+}
+
+BOOST_AUTO_TEST_CASE(a_class_tells_who_has_its_blocks)
+{
+	fixture::peer own = fixture::create();
+	fixture::peer other = fixture::attach(own.region.fd());
+	block mine = block::alloc(own.agent, 4096);
+	block his = block::alloc(other.agent, 4096);
+	std::array<evr_pool_held, 4> held;
+	evr_pool_class_stats stats = own.pool.stats(1, held);
+
+	BOOST_TEST(stats.payload_bytes == 4096U);
+	BOOST_TEST(stats.blocks == fixture::large_count);
+	BOOST_TEST(stats.owned == 2U);
+	BOOST_TEST(stats.held_count == 2U);
+	BOOST_TEST(held[0].owned == 1U);
+	BOOST_TEST(held[1].owned == 1U);
+	BOOST_TEST(own.pool.stats(0).free == fixture::small_count);
+	auto refused = fixture::thrown_by([&] { own.pool.stats(2); });
+	BOOST_TEST((refused == std::errc::invalid_argument));
+}
+
+BOOST_AUTO_TEST_CASE(many_blocks_come_and_go_in_one_call)
+{
+	fixture::peer own = fixture::create();
+	std::vector<block> all(fixture::small_count + 2);
+
+	all[0] = block::alloc(own.agent, 4096);
+	BOOST_TEST(block::alloc_bulk(own.agent, 64, std::span(all).first(100)) == 100U);
+	BOOST_TEST(fixture::in_use(own) == 100U); /* the large one is free again */
+	BOOST_TEST(block::alloc_bulk(own.agent, 64, std::span(all).subspan(100)) ==
+		   fixture::small_count - 100);
+	BOOST_TEST(!!all[fixture::small_count - 1]);
+	BOOST_TEST(!all[fixture::small_count]);
+	BOOST_TEST(block::alloc_bulk(own.agent, 64, std::span(all).last(2)) == 0U);
+	auto refused =
+		fixture::thrown_by([&] { block::alloc_bulk(own.agent, 4097, all); });
+	BOOST_TEST((refused == std::errc::invalid_argument));
+	block::free_bulk(all);
+	BOOST_TEST(!all[0]);
+	BOOST_TEST(fixture::in_use(own) == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(a_block_that_was_moved_is_freed_once)
 {
 	fixture::peer own = fixture::create();

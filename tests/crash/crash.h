@@ -117,6 +117,7 @@ struct geometry {
 	uint32_t pool_flags;
 	uint32_t grow_bytes; /* that the region may grow by */
 	uint32_t large;      /* blocks of LARGE_BYTES */
+	uint32_t alignment;  /* of these */
 };
 
 enum mode {
@@ -181,6 +182,7 @@ extern const struct geometry geometry_small;
 extern const struct geometry geometry_tiny;
 extern const struct geometry geometry_growing;
 extern const struct geometry geometry_retiring;
+extern const struct geometry geometry_retiring_beside;
 
 /* ---- party.c ---- */
 

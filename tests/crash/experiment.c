@@ -81,8 +81,8 @@ static void house_open(struct experiment *x)
 		.agents = AGENTS,
 	};
 	struct evr_pool_class classes[] = {
-		{64, geometry->blocks},
-		{LARGE_BYTES, geometry->large},
+		{64, geometry->blocks, 0},
+		{LARGE_BYTES, geometry->large, geometry->alignment},
 	};
 	struct evr_pool_options pool = {
 		.size = sizeof(pool),

@@ -60,6 +60,19 @@ const struct geometry geometry_retiring = {
 	.large = 1,
 };
 
+/* The same with prefixes beside: whole payloads are pages. */
+const struct geometry geometry_retiring_beside = {
+	.blocks = 32,
+	.batch = 2,
+	.ring_order = 2,
+	.submission = 8,
+	.completion = 4,
+	.submitters = 4,
+	.grow_bytes = 1024 * 1024,
+	.large = 1,
+	.alignment = 4096,
+};
+
 /* For recovery, whose length grows with all of it. */
 const struct geometry geometry_small = {
 	.blocks = 32,

@@ -85,6 +85,8 @@ const struct scenario *const scenarios[] = {
 	&scenario_grow_pool,
 	&scenario_meet_extent,
 	&scenario_retire,
+	&scenario_retire_beside,
+	&scenario_revive_beside,
 	&scenario_revive,
 	&scenario_push_beside_push,
 	&scenario_pop_beside_pop,

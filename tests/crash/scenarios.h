@@ -41,7 +41,8 @@ extern const struct scenario scenario_recover_idle_steps,
 
 extern const struct scenario scenario_attach, scenario_detach, scenario_create_ring,
 	scenario_create_uring, scenario_create_beside_create, scenario_grow_region,
-	scenario_grow_pool, scenario_meet_extent, scenario_retire, scenario_revive;
+	scenario_grow_pool, scenario_meet_extent, scenario_retire, scenario_revive,
+	scenario_retire_beside, scenario_revive_beside;
 
 extern const struct scenario scenario_create, scenario_create_huge,
 	scenario_attach_read_only;

@@ -177,7 +177,7 @@ static uint32_t alive_in(const struct evr_region *region)
 /* Who got in finds a region that works, and its creator as it is. */
 static void use(struct party *house, struct evr_region *region, bool creator_lives)
 {
-	struct evr_pool_class class = { PAYLOAD_BYTES, 4 };
+	struct evr_pool_class class = { PAYLOAD_BYTES, 4, 0 };
 	struct evr_pool_options options = { .size = sizeof(options),
 					    .classes = &class,
 					    .classes_count = 1 };

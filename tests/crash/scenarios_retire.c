@@ -177,3 +177,30 @@ const struct scenario scenario_revive = {
 	.beside = beside_retired,
 	.conclude = conclude_retired,
 };
+
+const struct scenario scenario_retire_beside = {
+	.name = "retire_beside",
+	.about = "the same with prefixes beside the payloads",
+	.modes = MODES_ALONE,
+	.geometry = &geometry_retiring_beside,
+	.prepare = prepare_range,
+	.enter = enter_served,
+	.operate = do_retire,
+	.leave = leave_retired,
+	.beside = beside_retired,
+	.conclude = conclude_retired,
+};
+
+const struct scenario scenario_revive_beside = {
+	.name = "revive_beside",
+	.about = "the same with prefixes beside the payloads",
+	.stride = 43,
+	.modes = MODES_ALONE,
+	.geometry = &geometry_retiring_beside,
+	.prepare = prepare_range,
+	.enter = enter_retired,
+	.operate = do_revive,
+	.leave = leave_revived,
+	.beside = beside_retired,
+	.conclude = conclude_retired,
+};

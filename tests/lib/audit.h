@@ -88,7 +88,12 @@ AUDIT_UNUSED static void audit_blocks(char *base, struct evr_pool_shared *pool,
 
 	for (number = 0; number < pool->classes_count; number++) {
 		struct evr_pool_class_shared *class = &pool->classes[number];
-		uint64_t stride = EVR_BLOCK_PREFIX_BYTES + class->payload_bytes;
+		uint64_t stride = EVR_BLOCK_PREFIX_BYTES +
+				  (class->alignment > 64 ? 0 : class->payload_bytes);
+
+		/* A canary's line; beside, it is no matter of the prefixes. */
+		if (pool->flags & EVR_POOL_HARDENED && class->alignment == 64)
+			stride += 64;
 
 		for (i = 0; i < class->chunks_count * EVR_POOL_CHUNK_BLOCKS; i++) {
 			uint64_t bits = evr_load_acquire_u64(

@@ -25,7 +25,10 @@ enum {
 	COUNT_ALLOCATED,
 };
 
-static const struct evr_pool_class classes[] = { { 64, 320 }, { INPUT_BYTES, 256 } };
+static const struct evr_pool_class classes[] = {
+	{ 64, 320, 0 },
+	{ INPUT_BYTES, 256, 0 },
+};
 
 static const struct chaos_part parts[] = {
 	{ "parent", true, false },

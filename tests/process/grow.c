@@ -132,7 +132,7 @@ static void make_all(struct load *load)
 		.bytes = UINT64_C(2) << 20,
 		.bytes_max = UINT64_C(32) << 20,
 	};
-	struct evr_pool_class class = { PAYLOAD, 100 };
+	struct evr_pool_class class = { PAYLOAD, 100, 0 };
 	struct evr_pool_options pool = {
 		.size = sizeof(pool),
 		.classes = &class,

@@ -30,7 +30,7 @@ static void make(struct view *view)
 {
 	struct evr_region_options options = { .size = sizeof(options),
 					      .bytes = UINT64_C(1) << 20 };
-	static const struct evr_pool_class classes[] = { { 64, BLOCKS } };
+	static const struct evr_pool_class classes[] = { { 64, BLOCKS, 0 } };
 	struct evr_pool_options pool = { .size = sizeof(pool),
 					 .classes = classes,
 					 .classes_count = 1 };

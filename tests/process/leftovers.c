@@ -207,7 +207,7 @@ static struct evr_listener *host_at(const char *address, struct evr_region *regi
 
 static void host_for_ever(void)
 {
-	static const struct evr_pool_class classes[] = { { 64, BLOCKS } };
+	static const struct evr_pool_class classes[] = { { 64, BLOCKS, 0 } };
 	struct evr_pool_options pool = { .size = sizeof(pool),
 					 .classes = classes,
 					 .classes_count = 1 };

@@ -240,7 +240,7 @@ static void report_wakes(int region_fd)
 
 int main(int argc, char **argv)
 {
-	static const struct evr_pool_class class = { 64, 1024 };
+	static const struct evr_pool_class class = { 64, 1024, 0 };
 	struct evr_region_options region_options = { .size = sizeof(region_options),
 						     .bytes = UINT64_C(1) << 20 };
 	struct evr_pool_options pool_options = { .size = sizeof(pool_options),

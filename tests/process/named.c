@@ -40,7 +40,7 @@ struct board {
 
 static struct board *board;
 
-static const struct evr_pool_class classes[] = {{64, 16}};
+static const struct evr_pool_class classes[] = {{64, 16, 0}};
 
 static int set_up(void *context, struct evr_region *region)
 {

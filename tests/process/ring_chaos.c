@@ -269,7 +269,7 @@ static bool ends(const char *role, uint64_t stage)
 /* The supervisor makes the region and leaves it; it keeps the descriptor. */
 static int make_region(void)
 {
-	static const struct evr_pool_class class = { 64, 192 * (1 + BURST_MAX / 4) };
+	static const struct evr_pool_class class = { 64, 192 * (1 + BURST_MAX / 4), 0 };
 	struct evr_region_options region_options = { .size = sizeof(region_options),
 						     .bytes = UINT64_C(1) << 20,
 						     .participants = 32 };

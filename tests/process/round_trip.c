@@ -14,7 +14,8 @@ struct board {
 };
 
 static const struct evr_pool_class classes[] = {
-	{ 64, 64 }, { 1024, 64 }, { 64 << 10, 16 }, { 1 << 20, 4 }, { LARGEST, 2 },
+	{ 64, 64, 0 },	   { 1024, 64, 0 },   { 64 << 10, 16, 0 },
+	{ 1 << 20, 4, 0 }, { LARGEST, 2, 0 },
 };
 
 static unsigned char byte_at(uint64_t seed, uint64_t at)

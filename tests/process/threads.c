@@ -250,7 +250,10 @@ static void join(struct worker *workers, int count)
 
 static void make_stage(void)
 {
-	static const struct evr_pool_class classes[] = { { 64, 128 }, { 1024, 64 } };
+	static const struct evr_pool_class classes[] = {
+		{ 64, 128, 0 },
+		{ 1024, 64, 0 },
+	};
 	struct evr_region_options region_options = { .size = sizeof(region_options),
 						     .bytes = UINT64_C(2) << 20 };
 	struct evr_pool_options pool_options = { .size = sizeof(pool_options),

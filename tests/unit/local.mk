@@ -51,6 +51,10 @@ unit_programs = \
 	tests/unit/test_os_socket \
 	tests/unit/test_participant \
 	tests/unit/test_pool \
+	tests/unit/test_pool_aligned \
+	tests/unit/test_pool_bulk \
+	tests/unit/test_pool_stats \
+	tests/unit/test_pool_hardened \
 	tests/unit/test_pool_hostile \
 	tests/unit/test_recovery \
 	tests/unit/test_recovery_channel \
@@ -108,6 +112,10 @@ tests_unit_test_named_death_LDADD = $(unit_ldadd)
 tests_unit_test_named_who_LDADD = $(unit_ldadd)
 tests_unit_test_participant_LDADD = $(unit_ldadd)
 tests_unit_test_pool_LDADD = $(unit_ldadd)
+tests_unit_test_pool_aligned_LDADD = $(unit_ldadd)
+tests_unit_test_pool_bulk_LDADD = $(unit_ldadd)
+tests_unit_test_pool_stats_LDADD = $(unit_ldadd)
+tests_unit_test_pool_hardened_LDADD = $(unit_ldadd)
 tests_unit_test_pool_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_recovery_LDADD = $(unit_ldadd)
 tests_unit_test_recovery_channel_LDADD = $(unit_ldadd)

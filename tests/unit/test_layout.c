@@ -129,13 +129,14 @@ Test(layout, every_byte_of_a_pool_class_is_where_it_was)
 	static const struct field fields[] = {
 		FIELD(evr_pool_class_shared, payload_bytes, 0, 8),
 		FIELD(evr_pool_class_shared, blocks_offset, 8, 8),
-		FIELD(evr_pool_class_shared, first_chunk, 16, 4),
-		FIELD(evr_pool_class_shared, chunks_count, 20, 4),
-		FIELD(evr_pool_class_shared, blocks_count, 24, 4),
-		FIELD(evr_pool_class_shared, reserved, 28, 4),
+		FIELD(evr_pool_class_shared, payloads_offset, 16, 8),
+		FIELD(evr_pool_class_shared, first_chunk, 24, 4),
+		FIELD(evr_pool_class_shared, chunks_count, 28, 4),
+		FIELD(evr_pool_class_shared, blocks_count, 32, 4),
+		FIELD(evr_pool_class_shared, alignment, 36, 4),
 	};
 
-	EXPECT(evr_pool_class_shared, fields, 32);
+	EXPECT(evr_pool_class_shared, fields, 40);
 }
 
 Test(layout, every_byte_of_a_pool_header_is_where_it_was)
@@ -151,12 +152,14 @@ Test(layout, every_byte_of_a_pool_header_is_where_it_was)
 		FIELD(evr_pool_shared, chunks_max, 36, 4),
 		FIELD(evr_pool_shared, next_chunk, 40, 8),
 		FIELD(evr_pool_shared, reserved, 48, 16),
-		FIELD(evr_pool_shared, classes, 64, 512),
+		FIELD(evr_pool_shared, classes, 64, 640),
 	};
 
-	EXPECT(evr_pool_shared, fields, 576);
+	EXPECT(evr_pool_shared, fields, 704);
 	cr_assert_eq(EVR_POOL_MAGIC, UINT64_C(0x316c6f6f50727645));
 	cr_assert_eq(EVR_POOL_UNTRACKED, 1);
+	cr_assert_eq(EVR_POOL_HARDENED, 2);
+	cr_assert_eq(EVR_POOL_POISONED, 4);
 	cr_assert_eq(EVR_POOL_CHUNK_BLOCKS, 64);
 }
 
@@ -172,7 +175,7 @@ Test(layout, every_byte_of_an_extent_header_is_where_it_was)
 		FIELD(evr_pool_extent_shared, blocks_offset, 32, 8),
 		FIELD(evr_pool_extent_shared, payload_bytes, 40, 8),
 		FIELD(evr_pool_extent_shared, word, 48, 8),
-		FIELD(evr_pool_extent_shared, reserved, 56, 8),
+		FIELD(evr_pool_extent_shared, payloads_offset, 56, 8),
 	};
 
 	EXPECT(evr_pool_extent_shared, fields, 64);

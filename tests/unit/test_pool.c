@@ -81,7 +81,7 @@ static int create_with(struct evr_pool_options options)
 
 static int create_class(uint64_t payload_bytes, uint32_t blocks_count)
 {
-	struct evr_pool_class class = { payload_bytes, blocks_count };
+	struct evr_pool_class class = { payload_bytes, blocks_count, 0 };
 
 	return create_with(
 		(struct evr_pool_options){ .classes = &class, .classes_count = 1 });
@@ -89,14 +89,14 @@ static int create_class(uint64_t payload_bytes, uint32_t blocks_count)
 
 Test(pool, options_out_of_range_are_the_callers_mistake)
 {
-	static const struct evr_pool_class good = { 64, 8 };
-	static const struct evr_pool_class descending[] = { { 128, 8 }, { 64, 8 } };
-	static const struct evr_pool_class twice[] = { { 64, 8 }, { 64, 8 } };
+	static const struct evr_pool_class good = { 64, 8, 0 };
+	static const struct evr_pool_class descending[] = { { 128, 8, 0 }, { 64, 8, 0 } };
+	static const struct evr_pool_class twice[] = { { 64, 8, 0 }, { 64, 8, 0 } };
 	struct evr_pool_class many[EVR_POOL_CLASSES_MAX + 1];
 	uint32_t i;
 
 	for (i = 0; i < COUNT_OF(many); i++)
-		many[i] = (struct evr_pool_class){ 64 * (i + 1), 1 };
+		many[i] = (struct evr_pool_class){ 64 * (i + 1), 1, 0 };
 	FAILS(-EINVAL, create_with((struct evr_pool_options){ 0 }));
 	FAILS(-EINVAL, create_with((struct evr_pool_options){ .classes = &good }));
 	FAILS(-EINVAL, create_with((struct evr_pool_options){ .classes = many,
@@ -132,7 +132,7 @@ Test(pool, one_that_does_not_fit_into_its_region_names_what_it_wants)
 
 Test(pool, the_region_can_still_have_a_pool_after_one_that_did_not_fit)
 {
-	static const struct evr_pool_class huge = { UINT64_C(1) << 20, 100 };
+	static const struct evr_pool_class huge = { UINT64_C(1) << 20, 100, 0 };
 	struct evr_pool_options options = fixture_pool_options();
 	struct evr_region *region = region_of(FIXTURE_REGION_BYTES);
 	struct evr_pool *pool;
@@ -466,7 +466,7 @@ Test(pool, one_agent_too_many_is_refused_until_another_closes)
 
 Test(pool, a_class_of_one_block_works)
 {
-	static const struct evr_pool_class one = { 64, 1 };
+	static const struct evr_pool_class one = { 64, 1, 0 };
 	struct evr_pool_options options = { .size = sizeof(options),
 					    .classes = &one,
 					    .classes_count = 1 };

@@ -208,7 +208,7 @@ Test(ring_burst, without_a_block_to_carry_them_blocks_travel_in_smaller_bursts_o
 
 Test(ring_burst, a_pool_of_small_blocks_has_small_bursts)
 {
-	struct evr_pool_class class = { 64, 128 };
+	struct evr_pool_class class = { 64, 128, 0 };
 	struct evr_pool_options options = { .size = sizeof(options),
 					    .classes = &class,
 					    .classes_count = 1 };
@@ -514,7 +514,7 @@ Test(ring_burst, entries_that_name_no_content_are_passed_by)
 	make_blocks(&queue, 5, tokens);
 	cr_assert_eq(
 		evr_ring_try_push_burst(&queue.ring, &queue.peer.agent, tokens, 5), 5);
-	entries = evri_block_payload(first_queued(&queue));
+	entries = (uint64_t *)(first_queued(&queue) + 1);
 	evr_plain_store_u64(&entries[0], UINT64_MAX);
 	evr_plain_store_u64(&entries[2], entries[1]); /* twice */
 	evr_plain_store_u64(

@@ -75,15 +75,15 @@ static void expect_small(const struct evr_pool_class *classes, uint32_t count)
 /* With the pool's own header, and with what is lost to whole chunks and whole units. */
 Test(sizes, a_pool_of_1000_blocks_keeps_8_bytes_of_books_on_each_at_most)
 {
-	static const struct evr_pool_class small[] = { { 64, 1000 } };
-	static const struct evr_pool_class large[] = { { 8192, 1000 } };
-	static const struct evr_pool_class many[] = { { 64, 20000 } };
+	static const struct evr_pool_class small[] = { { 64, 1000, 0 } };
+	static const struct evr_pool_class large[] = { { 8192, 1000, 0 } };
+	static const struct evr_pool_class many[] = { { 64, 20000, 0 } };
 	struct evr_pool_class all[EVR_POOL_CLASSES_MAX];
 	uint32_t i;
 
 	/* One more than fills a chunk, in as many classes as there can be. */
 	for (i = 0; i < EVR_POOL_CLASSES_MAX; i++)
-		all[i] = (struct evr_pool_class){ 64 * (i + 1), 65 };
+		all[i] = (struct evr_pool_class){ 64 * (i + 1), 65, 0 };
 	expect_small(small, 1);
 	expect_small(large, 1);
 	expect_small(many, 1);
@@ -92,7 +92,7 @@ Test(sizes, a_pool_of_1000_blocks_keeps_8_bytes_of_books_on_each_at_most)
 
 Test(sizes, what_a_pool_grows_by_costs_no_more_a_block)
 {
-	static const struct evr_pool_class class = { 64, 64 };
+	static const struct evr_pool_class class = { 64, 64, 0 };
 	struct evr_pool_options options = { .size = sizeof(options),
 					    .classes = &class,
 					    .classes_count = 1 };

@@ -27,7 +27,7 @@ static void grow_too_far(void *context)
 	struct evr_region_options options = region_of("limits", 4 * MIB, page_bytes);
 	uint64_t too_many = page_bytes == EVR_PAGE_2M ? TOO_MANY_BYTES : 300 * MIB;
 	struct evr_range_options more = range_of(too_many, "2");
-	struct evr_pool_class class = {1024, 64};
+	struct evr_pool_class class = {1024, 64, 0};
 	struct evr_pool_options of = {
 		.size = sizeof(of), .classes = &class, .classes_count = 1};
 	struct evr_report *report;

@@ -106,7 +106,7 @@ static void guest(void *context)
 static void open_host(struct view *view)
 {
 	struct evr_region_options options = region_of("meeting", BYTES, EVR_PAGE_2M);
-	struct evr_pool_class class = {PAYLOAD_BYTES, BLOCKS};
+	struct evr_pool_class class = {PAYLOAD_BYTES, BLOCKS, 0};
 	struct evr_pool_options pool = {
 		.size = sizeof(pool), .classes = &class, .classes_count = 1};
 

@@ -43,7 +43,7 @@ static void sleep_ms(uint32_t milliseconds)
 static struct view create_view(void)
 {
 	struct evr_region_options options = region_of("members", MIB, EVR_PAGE_4K);
-	struct evr_pool_class class = {PAYLOAD_BYTES, BLOCKS};
+	struct evr_pool_class class = {PAYLOAD_BYTES, BLOCKS, 0};
 	struct evr_pool_options pool = {
 		.size = sizeof(pool), .classes = &class, .classes_count = 1};
 	struct view view = {0};

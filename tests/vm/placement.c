@@ -298,7 +298,7 @@ static struct view region_with_pool(const struct kind *kind)
 {
 	struct evr_region_options options =
 		region_in(kind, "ranges", placed(EVR_POLICY_BIND, "0"));
-	struct evr_pool_class class = {PAYLOAD_BYTES, blocks_on[0]};
+	struct evr_pool_class class = {PAYLOAD_BYTES, blocks_on[0], 0};
 	struct evr_pool_options pool = {
 		.size = sizeof(pool),
 		.classes = &class,
