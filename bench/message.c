@@ -8,6 +8,7 @@
 #include "region.h"
 
 #include <evering/ring.h>
+#include <evering/ring_role.h>
 
 #ifndef BENCH_LIST
 #define BENCH_LIST bench_message
@@ -24,25 +25,36 @@ struct end {
 	struct evr_ring ring;
 };
 
-static void *create_with(uint32_t flags)
+static void *create_with(uint32_t pool_flags, uint32_t ring_flags)
 {
 	static struct bench_region created;
+	struct evr_ring_options options = {
+		.size = sizeof(options),
+		.name = "ring",
+		.order = RING_ORDER,
+		.flags = ring_flags,
+	};
 	struct evr_ring ring;
 
-	bench_region_create(WORDS * 8, BLOCKS_COUNT, flags, &created);
-	bench_try(evr_ring_create(created.region, "ring", RING_ORDER, &ring));
+	bench_region_create(WORDS * 8, BLOCKS_COUNT, pool_flags, &created);
+	bench_try(evr_ring_create_with(created.region, &options, &ring));
 	return &created;
 }
 
 static void *create(void)
 {
-	return create_with(0);
+	return create_with(0, 0);
+}
+
+static void *create_single(void)
+{
+	return create_with(0, EVR_RING_SINGLE_PUSHER | EVR_RING_SINGLE_POPPER);
 }
 
 #ifdef BENCH_WITH_UNTRACKED
 static void *create_untracked(void)
 {
-	return create_with(EVR_POOL_UNTRACKED);
+	return create_with(EVR_POOL_UNTRACKED, 0);
 }
 #endif
 
@@ -50,9 +62,12 @@ static void *open_side(void *created, int side)
 {
 	static struct end end;
 
-	(void)side;
 	bench_region_open(created, &end.home);
 	bench_try(evr_ring_open(end.home.region, "ring", &end.ring));
+	if (evr_ring_flags(&end.ring))
+		bench_try(evr_ring_take_role(&end.ring, &end.home.agent,
+					     side == 0 ? EVR_RING_PUSHER :
+							 EVR_RING_POPPER));
 	return &end;
 }
 
@@ -108,6 +123,8 @@ static void take_all(void *opened, uint64_t first, uint64_t count)
 const struct bench_subject BENCH_LIST[] = {
 	{ "message_64", BENCH_NAME, 1 << 20, create, open_side, { send_all, take_all },
 	  destroy },
+	{ "message_64", BENCH_NAME ":sp_sc", 1 << 20, create_single, open_side,
+	  { send_all, take_all }, destroy },
 #ifdef BENCH_WITH_UNTRACKED
 	{ "message_64", BENCH_NAME ":untracked", 1 << 20, create_untracked, open_side,
 	  { send_all, take_all }, destroy },

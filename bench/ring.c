@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Blocks through the MPMC ring, one a call: a stream, and there and back.
+ * Blocks through a ring, one a call: a stream, and there and back. The ring is for many
+ * at either side, or has one pusher and one popper.
  *
  * A pop makes the block the taker's own, so blocks run out on the sender's side. The
  * stream therefore goes in rounds, one way through one ring and back through the other;
@@ -11,6 +12,7 @@
 #include "region.h"
 
 #include <evering/ring.h>
+#include <evering/ring_role.h>
 
 #ifndef BENCH_LIST
 #define BENCH_LIST bench_ring
@@ -29,15 +31,32 @@ struct end {
 	uint32_t order[ROUND]; /* the indices, as the sender sends them every time */
 };
 
-static void *create(void)
+static void *create_with(uint32_t flags)
 {
 	static struct bench_region created;
+	struct evr_ring_options options = {
+		.size = sizeof(options),
+		.order = RING_ORDER,
+		.flags = flags,
+	};
 	struct evr_ring ring;
 
 	bench_region_create(64, ROUND, 0, &created);
-	bench_try(evr_ring_create(created.region, "there", RING_ORDER, &ring));
-	bench_try(evr_ring_create(created.region, "back", RING_ORDER, &ring));
+	options.name = "there";
+	bench_try(evr_ring_create_with(created.region, &options, &ring));
+	options.name = "back";
+	bench_try(evr_ring_create_with(created.region, &options, &ring));
 	return &created;
+}
+
+static void *create(void)
+{
+	return create_with(0);
+}
+
+static void *create_single(void)
+{
+	return create_with(EVR_RING_SINGLE_PUSHER | EVR_RING_SINGLE_POPPER);
 }
 
 static void *open_side(void *created, int side)
@@ -50,6 +69,11 @@ static void *open_side(void *created, int side)
 	region = end.home.region;
 	bench_try(evr_ring_open(region, side == 0 ? "there" : "back", &end.out));
 	bench_try(evr_ring_open(region, side == 0 ? "back" : "there", &end.in));
+	if (evr_ring_flags(&end.out)) {
+		bench_try(evr_ring_take_role(&end.out, &end.home.agent,
+					     EVR_RING_PUSHER));
+		bench_try(evr_ring_take_role(&end.in, &end.home.agent, EVR_RING_POPPER));
+	}
 	end.side = side;
 	for (uint32_t i = 0; side == 0 && i < ROUND; i++) {
 		bench_try(evr_block_alloc(&end.home.agent, 64, &block));
@@ -172,7 +196,11 @@ static void there_and_back(void *opened, uint64_t first, uint64_t count)
 const struct bench_subject BENCH_LIST[] = {
 	{ "mpmc_1p1c", BENCH_NAME, 1 << 20, create, open_side, { stream, stream },
 	  destroy },
+	{ "mpmc_1p1c", BENCH_NAME ":sp_sc", 1 << 20, create_single, open_side,
+	  { stream, stream }, destroy },
 	{ "roundtrip_8", BENCH_NAME, 1 << 17, create, open_side,
+	  { there_and_back, there_and_back }, destroy },
+	{ "roundtrip_8", BENCH_NAME ":sp_sc", 1 << 17, create_single, open_side,
 	  { there_and_back, there_and_back }, destroy },
 	{ 0 },
 };

@@ -21,5 +21,6 @@ everinginclude_HEADERS += \
 	cpp/evering/report.hpp \
 	cpp/evering/request.hpp \
 	cpp/evering/ring_inline.hpp \
+	cpp/evering/ring.hpp \
 	cpp/evering/uring.hpp
 # EVERING-HEADERS-END

@@ -110,7 +110,7 @@ void evri_uring_init(const struct evri_uring *uring)
 	shared->homes_offset = uring->homes_offset;
 	shared->home_stride_bytes = uring->home_stride_bytes;
 	evr_doorbell_init(&shared->bell);
-	evri_ring_init(at(uring, uring->submission_offset), uring->submission_order);
+	evri_ring_init(at(uring, uring->submission_offset), uring->submission_order, 0);
 
 	for (uint32_t slot = 0; slot < uring->homes_count; slot++) {
 		struct evr_home_shared *home = evri_home_at(uring, slot);
@@ -120,8 +120,8 @@ void evri_uring_init(const struct evri_uring *uring)
 				       evri_ring_bytes(uring->completion_order));
 
 		evr_doorbell_init(&home->bell);
-		evri_ring_init(completions, uring->completion_order);
-		evri_ring_init(returns, returns_order(uring->completion_order));
+		evri_ring_init(completions, uring->completion_order, 0);
+		evri_ring_init(returns, returns_order(uring->completion_order), 0);
 		if (evri_home_ring(uring, slot, EVRI_HOME_COMPLETIONS, &ring) == 0)
 			(void)evri_ring_close_guarded(&ring, NULL, 0);
 		if (evri_home_ring(uring, slot, EVRI_HOME_RETURNS, &ring) == 0)
@@ -337,8 +337,8 @@ static int close_and_drain(struct evr_agent *agent, const struct evri_uring *uri
 	uint32_t dead = (uint32_t)expected;
 
 	while (release->tries) {
-		uint32_t index;
-		uint64_t word;
+		uint32_t index = 0;
+		uint64_t word = 0;
 		int error;
 
 		if (*tokens == 0)

@@ -53,6 +53,7 @@ libevering_core_la_SOURCES = \
 	libevering/ring.c \
 	libevering/ring_burst.c \
 	libevering/ring_inline.c \
+	libevering/ring_role.c \
 	libevering/home.c \
 	libevering/recovery.c \
 	libevering/recovery_steps.c \
@@ -129,6 +130,8 @@ everinginclude_HEADERS = \
 	include/evering/ring_burst.h \
 	include/evering/ring_cell.h \
 	include/evering/ring_inline.h \
+	include/evering/ring_end.h \
+	include/evering/ring_role.h \
 	include/evering/ring_slot.h \
 	include/evering/token.h \
 	include/evering/uring.h \

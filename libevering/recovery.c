@@ -9,6 +9,7 @@
  *  0. Their homes: closed, drained, FREE.
  *  1. A look at all slots of all rings. They are dead, so no token that says "theirs"
  *     enters one later: what is theirs and lies in a slot is taken out of their names.
+ *     Their roles at rings that have some: free.
  *  2. All blocks that still say they are theirs: named by a live agent's intent,
  *     postponed; else claimed, by one compare-and-swap from exactly the word that was
  *     judged. Blocks whose bit says that they are free are not looked at.
@@ -325,6 +326,17 @@ static int read_agent(struct evri_pass *pass, uint32_t index)
 				<< evri_token_hash(intent.value & EVR_TOKEN_WIRE_MASK, 6);
 	}
 	return 0;
+}
+
+void evri_pass_release_roles(struct evri_pass *pass, const struct evri_object *object)
+{
+	struct evr_ring ring;
+
+	/* One that contradicts itself is told of where its slots are looked at. */
+	if (evri_ring_bind(object->address, object->bytes, 0, &ring) < 0)
+		return;
+	for (uint32_t i = 0; i < pass->all_count; i++)
+		evri_ring_release_roles(pass->region, &ring, pass->all[i].number);
 }
 
 int evri_pass_read_intents(struct evri_pass *pass)

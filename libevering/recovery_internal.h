@@ -108,6 +108,8 @@ int evri_pass_release_home(struct evri_pass *pass, const struct evri_uring *urin
 			   uint32_t slot, struct evri_home_release *release);
 /* Before step 1: what the dead were in the middle of. */
 int evri_pass_read_intents(struct evri_pass *pass);
+/* With step 1, of one ring that has roles. */
+void evri_pass_release_roles(struct evri_pass *pass, const struct evri_object *object);
 /* Step 1: slots of one ring, of which the first @from are done; returns how many are. */
 uint64_t evri_pass_look_at_slots(struct evri_pass *pass, const struct evr_ring *ring,
 				 uint64_t from);

@@ -92,6 +92,9 @@ static int next_ring(struct evr_recoverer *r)
 			return evri_fail(error,
 					 "the header of ring \"%s\" contradicts itself",
 					 object.name);
+		/* Rings inside of urings have none. */
+		if (evr_plain_load_u32(&r->ring.shared->flags))
+			evri_pass_release_roles(pass, &object);
 		return 1;
 	}
 	for (; r->at < pass->urings_count; r->at++, r->slot = 0) {

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 
-/* ring.c - making, opening, closing. Push and pop are in <evering/ring.h>. */
+/* ring.c - making, opening, closing. Push and pop are in <evering/ring.h>; what a side
+ * that is single is, in ring_role.c. */
 
 #include <evering/ring.h>
 
+#include <stddef.h>
+
+#include "options.h"
 #include "pool_internal.h"
 #include "ring_internal.h"
 
-void evri_ring_init(struct evr_ring_shared *shared, uint32_t order)
+#define KNOWN_FLAGS (EVR_RING_SINGLE_PUSHER | EVR_RING_SINGLE_POPPER)
+
+void evri_ring_init(struct evr_ring_shared *shared, uint32_t order, uint32_t flags)
 {
 	struct evr_atomic_u64 *slots = (struct evr_atomic_u64 *)(shared + 1);
 	uint64_t first = (uint64_t)EVR_RING_FIRST_LAP << order;
 
 	shared->magic = EVR_RING_MAGIC;
 	shared->order = order;
+	shared->flags = flags;
 	evr_store_relaxed_u64(&shared->tail_hint, first);
 	evr_store_relaxed_u64(&shared->head_hint, first);
 	for (uint64_t i = 0; i < UINT64_C(1) << order; i++)
@@ -58,13 +65,15 @@ uint64_t evri_ring_locate(const struct evr_ring *ring, uint64_t hint, int ahead,
 int evri_ring_view(struct evr_ring_shared *shared, uint64_t bytes, uint32_t order,
 		   struct evr_ring *ret)
 {
-	uint32_t found;
+	uint32_t found, flags;
 
 	if (bytes < sizeof(*shared) || shared->magic != EVR_RING_MAGIC)
 		return -EUCLEAN;
 	found = evr_plain_load_u32(&shared->order);
+	flags = evr_plain_load_u32(&shared->flags);
 	if (found < EVR_RING_ORDER_MIN || found > EVR_RING_ORDER_MAX ||
-	    (order && found != order) || evri_ring_bytes(found) > bytes)
+	    (order && (found != order || flags)) || flags > KNOWN_FLAGS ||
+	    evri_ring_bytes(found) > bytes)
 		return -EUCLEAN;
 
 	struct evr_ring ring = {
@@ -72,6 +81,11 @@ int evri_ring_view(struct evr_ring_shared *shared, uint64_t bytes, uint32_t orde
 		.slots = (struct evr_atomic_u64 *)(shared + 1),
 		.mask = (UINT64_C(1) << found) - 1,
 		.order = found,
+		.flags = (uint16_t)flags,
+		.push_side = flags & EVR_RING_SINGLE_PUSHER ? EVRI_RING_SIDE_OTHERS :
+							      EVRI_RING_SIDE_MANY,
+		.pop_side = flags & EVR_RING_SINGLE_POPPER ? EVRI_RING_SIDE_OTHERS :
+							     EVRI_RING_SIDE_MANY,
 	};
 	*ret = ring;
 	return 0;
@@ -95,30 +109,64 @@ int evri_ring_bind(struct evr_ring_shared *shared, uint64_t bytes,
 	return 0;
 }
 
-int evr_ring_create(struct evr_region *region, const char *name, uint32_t order,
-			 struct evr_ring *ret)
+static int bind_object(struct evr_region *region, const struct evri_object *object,
+		       struct evr_ring *ret)
 {
-	return evr_ring_create_in(region, 0, name, order, ret);
+	struct evr_ring ring;
+	int error = evri_ring_bind(object->address, object->bytes, 0, &ring);
+
+	if (error < 0)
+		return error;
+	ring.region = region;
+	*ret = ring;
+	return 0;
+}
+
+int evr_ring_create_with(struct evr_region *region,
+			 const struct evr_ring_options *options, struct evr_ring *ret)
+{
+	struct evr_ring_options known = { 0 };
+	struct evri_object object;
+	int error = evri_options_take(options, offsetof(struct evr_ring_options, flags),
+				      &known, sizeof(known), "ring");
+
+	if (error < 0)
+		return error;
+	if (known.order < EVR_RING_ORDER_MIN || known.order > EVR_RING_ORDER_MAX)
+		return evri_fail(-EINVAL, "ring order %u: %d to %d possible", known.order,
+				 EVR_RING_ORDER_MIN, EVR_RING_ORDER_MAX);
+	if (known.flags > KNOWN_FLAGS || known.reserved32)
+		return evri_fail(-EINVAL, "ring flags %#x: %#x are known", known.flags,
+				 KNOWN_FLAGS);
+	error = evri_directory_reserve(region, known.name, EVRI_OBJECT_RING,
+				       evri_ring_bytes(known.order), known.range,
+				       &object);
+	if (error < 0)
+		return error;
+	evri_ring_init(object.address, known.order, known.flags);
+	error = evri_directory_publish(region, &object);
+	if (error < 0)
+		return error;
+	return bind_object(region, &object, ret);
 }
 
 int evr_ring_create_in(struct evr_region *region, uint32_t range, const char *name,
 			    uint32_t order, struct evr_ring *ret)
 {
-	struct evri_object object;
-	int error;
+	struct evr_ring_options options = {
+		.size = sizeof(options),
+		.name = name,
+		.order = order,
+		.range = range,
+	};
 
-	if (order < EVR_RING_ORDER_MIN || order > EVR_RING_ORDER_MAX)
-		return evri_fail(-EINVAL, "ring order %u: %d to %d possible", order,
-				 EVR_RING_ORDER_MIN, EVR_RING_ORDER_MAX);
-	error = evri_directory_reserve(region, name, EVRI_OBJECT_RING,
-				       evri_ring_bytes(order), range, &object);
-	if (error < 0)
-		return error;
-	evri_ring_init(object.address, order);
-	error = evri_directory_publish(region, &object);
-	if (error < 0)
-		return error;
-	return evri_ring_bind(object.address, object.bytes, order, ret);
+	return evr_ring_create_with(region, &options, ret);
+}
+
+int evr_ring_create(struct evr_region *region, const char *name, uint32_t order,
+			 struct evr_ring *ret)
+{
+	return evr_ring_create_in(region, 0, name, order, ret);
 }
 
 int evr_ring_open(struct evr_region *region, const char *name,
@@ -133,7 +181,7 @@ int evr_ring_open(struct evr_region *region, const char *name,
 	error = evri_directory_find(region, name, EVRI_OBJECT_RING, &object);
 	if (error < 0)
 		return error;
-	error = evri_ring_bind(object.address, object.bytes, 0, ret);
+	error = bind_object(region, &object, ret);
 	if (error < 0)
 		return evri_fail(error, "the header of ring \"%s\" contradicts itself",
 				 name);
@@ -187,6 +235,8 @@ int evri_ring_close_guarded(struct evr_ring *ring,
 
 int evr_ring_close(struct evr_ring *ring)
 {
+	if (ring->flags & EVR_RING_SINGLE_PUSHER)
+		return evri_ring_hang_up(ring);
 	return evri_ring_close_guarded(ring, NULL, 0);
 }
 

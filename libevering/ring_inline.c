@@ -420,7 +420,7 @@ int evri_ring_inline_bind(struct evr_region *region,
 	return (int)header.entry_bytes;
 }
 
-int evri_ring_inline_take(struct evr_ring_inline *ring, enum evr_ring_inline_role role,
+int evri_ring_inline_take(struct evr_ring_inline *ring, uint32_t role,
 			  uint32_t entry_bytes)
 {
 	struct evr_atomic_u64 *word = role == EVR_RING_PUSHER ? &ring->shared->pusher :
@@ -442,7 +442,7 @@ int evri_ring_inline_take(struct evr_ring_inline *ring, enum evr_ring_inline_rol
 }
 
 int evr_ring_inline_open(struct evr_region *region, const char *name,
-			 enum evr_ring_inline_role role, uint32_t entry_bytes,
+			 uint32_t role, uint32_t entry_bytes,
 			 struct evr_ring_inline *ret)
 {
 	struct evr_ring_inline ring;

@@ -21,7 +21,7 @@ int evri_ring_inline_bind(struct evr_region *region,
 			  uint32_t entry_bytes, struct evr_ring_inline *ret);
 
 /* Takes the role for a bound end. */
-int evri_ring_inline_take(struct evr_ring_inline *ring, enum evr_ring_inline_role role,
+int evri_ring_inline_take(struct evr_ring_inline *ring, uint32_t role,
 			  uint32_t entry_bytes);
 
 /* Does a living participant hold the role that this word tells of? */

@@ -15,6 +15,7 @@
  *	request, received, completion a request on its way        request.hpp
  *	channel<T, U>                 a uring with types          channel.hpp
  *	submitter, completer          its two ends                channel.hpp
+ *	ring, pusher, popper          blocks handed on            ring.hpp
  *	recover()                     what the dead held          recovery.hpp
  *	janitor                       the same, from a loop       janitor.hpp
  *	spsc<T>                       small entries, one to one   ring_inline.hpp
@@ -65,6 +66,7 @@
 #include <evering/region.hpp>
 #include <evering/report.hpp>
 #include <evering/request.hpp>
+#include <evering/ring.hpp>
 #include <evering/ring_inline.hpp>
 #include <evering/uring.hpp>
 

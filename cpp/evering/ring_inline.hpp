@@ -72,7 +72,7 @@ public:
 	}
 
 protected:
-	inline_end(region &region, const char *name, evr_ring_inline_role role,
+	inline_end(region &region, const char *name, std::uint32_t role,
 		   std::uint32_t entry_bytes)
 	{
 		throw_with_detail_if(to_error_code(evr_ring_inline_open(

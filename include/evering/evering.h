@@ -73,8 +73,10 @@
 #include <evering/ring_cell.h>
 #include <evering/ring_inline.h>
 #include <evering/ring_slot.h>
+#include <evering/ring_end.h>
 #include <evering/ring.h>
 #include <evering/ring_burst.h>
+#include <evering/ring_role.h>
 #include <evering/token.h>
 #include <evering/uring.h>
 #include <evering/version.h>

@@ -4,7 +4,7 @@
 
 /**
  * ring.h - a bounded queue of blocks, for any number of pushers and poppers in any
- * number of processes. First in, first out over all of them.
+ * number of processes, or for one on either side. First in, first out over all of them.
  *
  * A push is one compare-and-swap EMPTY(L) -> FULL(L, token) on the slot at the tail, a
  * pop is one FULL(L, token) -> EMPTY(L + 1) on the slot at the head. The positions of
@@ -18,70 +18,19 @@
  * written to its agent's record before the compare-and-swap and cleared after the block's
  * word was marked. docs/RECOVERY.md has the argument; tests/crash runs it.
  *
+ * A side that was declared single at creation belongs to whoever holds its *role*
+ * (<evering/ring_role.h>). Nobody else changes slots from that side, so the holder knows
+ * its position exactly, and its compare-and-swap is a load and a plain store: the same
+ * words, one after the other, without a locked instruction.
+ *
  * Design: slot-embedded laps after Tsigas and Zhang, "A simple, fast and scalable
  * non-blocking concurrent FIFO queue" (SPAA 2001), with the shared indices demoted to
  * hints and with detectable takes.
  */
 
 #include <evering/pool.h>
+#include <evering/ring_end.h>
 #include <evering/ring_slot.h>
-
-#define EVR_RING_MAGIC UINT64_C(0x314d4d5052727645) /* "EvrRPMM1" as bytes */
-
-/** The header of a ring; its slots follow. Three lines that are written by different
- * sides: constants, tail, head. */
-struct EVR_CACHE_ALIGNED evr_ring_shared {
-	uint64_t magic;
-	uint32_t order; /* log2 of the number of slots */
-	uint32_t reserved32;
-	uint64_t reserved[6];
-	EVR_CACHE_ALIGNED struct evr_atomic_u64 tail_hint;
-	EVR_CACHE_ALIGNED struct evr_atomic_u64 head_hint;
-};
-
-EVR_STATIC_ASSERT(offsetof(struct evr_ring_shared, magic) == 0, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_ring_shared, order) == 8, "shared layout");
-EVR_STATIC_ASSERT(offsetof(struct evr_ring_shared, tail_hint) == 64,
-		  "producers' line");
-EVR_STATIC_ASSERT(offsetof(struct evr_ring_shared, head_hint) == 128,
-		  "consumers' line");
-EVR_STATIC_ASSERT(sizeof(struct evr_ring_shared) == 192, "shared layout");
-
-/** Bytes of a ring of 2^order slots, header included. */
-EVRI_INLINE uint64_t evri_ring_bytes(uint32_t order)
-{
-	uint64_t slots = (UINT64_C(8) << order) + EVR_CACHE_LINE_BYTES - 1;
-
-	return sizeof(struct evr_ring_shared) +
-	       (slots & ~(uint64_t)(EVR_CACHE_LINE_BYTES - 1));
-}
-
-/**
- * struct evr_ring - one thread's end of a ring. Treat as opaque; it is laid open for
- * the inline functions. A plain value: closing it is forgetting it.
- */
-struct evr_ring {
-	struct evr_ring_shared *shared;
-	struct evr_atomic_u64 *slots;
-	uint64_t mask; /* slots - 1 */
-	uint64_t tail; /* not ahead of the true tail */
-	uint64_t head; /* not ahead of the true head */
-	uint32_t order;
-	uint32_t burst_max; /* ring_burst.h; 0: EVR_RING_BURST_DEFAULT */
-	/* What was popped and is not handed out yet: the rest of a burst. */
-	uint32_t burst;       /* index of the block that carries it, plus 1; 0: nothing */
-	uint16_t burst_next;  /* entry */
-	uint16_t burst_count; /* entries */
-};
-
-/* A hint is refreshed whenever a handle's position crosses a multiple of this. */
-#define EVRI_RING_HINT_EVERY 16
-
-/* A walk never takes more steps than this, whatever the slots say. */
-EVRI_INLINE uint64_t evri_ring_walk_max(const struct evr_ring *ring)
-{
-	return 4 * (ring->mask + 1) + 4096;
-}
 
 /* What ring_burst.c does for a pop of one: the next block of the burst in hand, or the
  * first of the one that came as block @index. -EUCLEAN: it carries nothing. */
@@ -92,56 +41,11 @@ EVR_API int evri_ring_burst_first(struct evr_ring *ring, struct evr_agent *agent
 				  uint32_t index, struct evr_block *ret);
 EVR_END_DECLS
 
-/* Where to go on from when the hint is too far away to be believed: a position not ahead
- * of the true one, read off the slots. In the library: it scans. */
-EVR_BEGIN_DECLS
-EVR_API uint64_t evri_ring_locate(const struct evr_ring *ring, uint64_t hint,
-				       int ahead, uint64_t local);
-EVR_END_DECLS
-
-/* Where the true position may be by now: the hint, if it is ahead of @local and the slot
- * before it agrees that it was passed (@ahead steps beyond EMPTY). A slot that is full
- * shows 15 bits of its lap, so a hint is believed at a distance where that suffices; who
- * comes from further away, or meets a poisoned hint, asks the slots. */
-EVRI_INLINE uint64_t evri_ring_hint(const struct evr_ring *ring,
-					 const struct evr_atomic_u64 *hint, int ahead,
-					 uint64_t local)
-{
-	/* SYNC ring/hint (acquire), pairs with evri_ring_raise_hint(). Relaxed: a
-	 * thread could be told "empty" about a ring that it has just pushed to. */
-	uint64_t position = evr_load_acquire_u64(hint);
-
-	if (EVR_LIKELY(position <= local))
-		return local;
-	if (EVR_UNLIKELY(position - local >
-			 4 * (ring->mask + 1) + 4 * EVRI_RING_HINT_EVERY))
-		return evri_ring_locate(ring, position, ahead, local);
-
-	uint64_t before = position - 1;
-	uint64_t word = evr_load_relaxed_u64(&ring->slots[before & ring->mask]);
-	if (EVR_UNLIKELY(evri_slot_ahead(word, before >> ring->order) < ahead))
-		return local;
-	return position;
-}
-
-/* Only ever forwards: one that was stopped for an hour must not put it back. */
-EVRI_INLINE void evri_ring_raise_hint(struct evr_atomic_u64 *hint, uint64_t position)
-{
-	uint64_t seen = evr_load_relaxed_u64(hint);
-
-	/* A hint that others keep raising need not be raised by us. SYNC ring/hint
-	 * (release), pairs with evri_ring_hint(): the slots up to @position are seen
-	 * as passed by whoever sees the hint. */
-	for (int tries = 0; tries < EVRI_RING_HINT_EVERY && seen < position; tries++)
-		if (evr_cas_release_u64(hint, &seen, position))
-			break;
-}
-
 /*
- * Puts @wire (48 bits) at the tail.
+ * The push of one among many.
  * 0; -EAGAIN: full; -EPIPE: closed; -EUCLEAN: the slots contradict themselves.
  */
-EVRI_INLINE int evri_ring_push(struct evr_ring *ring, uint64_t wire)
+EVRI_INLINE int evri_ring_push_many(struct evr_ring *ring, uint64_t wire)
 {
 	struct evr_atomic_u64 *hint = &ring->shared->tail_hint;
 	/* Most likely this one. Read first and swapped then, it would travel twice. */
@@ -154,9 +58,10 @@ EVRI_INLINE int evri_ring_push(struct evr_ring *ring, uint64_t wire)
 	for (;;) {
 		uint64_t lap = tail >> ring->order;
 		struct evr_atomic_u64 *slot = &ring->slots[tail & ring->mask];
-		/* SYNC ring/slot (acquire), pairs with the take in
-		 * evri_ring_pop(). Relaxed would let a recoverer see this push and
-		 * not the intent of the pop that made room for it. */
+		/* SYNC ring/slot (acquire), pairs with the takes in
+		 * evri_ring_pop_many() and evri_ring_pop_single(). Relaxed would let
+		 * a recoverer see this push and not the intent of the pop that made
+		 * room for it. */
 		uint64_t word = evr_load_acquire_u64(slot);
 judge:;
 		int ahead = evri_slot_ahead(word, lap);
@@ -171,9 +76,9 @@ judge:;
 				tail = newer;
 				continue;
 			}
-			/* SYNC ring/slot (release), pairs with the load in
-			 * evri_ring_pop(): the block's content is seen by whoever
-			 * takes it. */
+			/* SYNC ring/slot (release), pairs with the loads in
+			 * evri_ring_pop_many() and evri_ring_pop_single(): the block's
+			 * content is seen by whoever takes it. */
 			if (EVR_LIKELY(evr_cas_acq_rel_u64(slot, &word,
 							   evri_slot_full(lap, wire))))
 				break;
@@ -211,6 +116,50 @@ judge:;
 	if (tail % EVRI_RING_HINT_EVERY == 0)
 		evri_ring_raise_hint(hint, tail);
 	return 0;
+}
+
+/*
+ * The push of the one who is alone at this side: whoever was before it has left or is
+ * certainly dead, so nobody else stores to this slot while it says EMPTY.
+ */
+EVRI_INLINE int evri_ring_push_single(struct evr_ring *ring, uint64_t wire)
+{
+	uint64_t tail = ring->tail;
+	uint64_t lap = tail >> ring->order;
+	struct evr_atomic_u64 *slot = &ring->slots[tail & ring->mask];
+
+	if (EVR_UNLIKELY(ring->push_side != EVRI_RING_SIDE_MINE))
+		return -EPERM;
+	/* Read first and written then, it would travel twice. */
+	evri_prefetch_write(slot);
+	/* SYNC ring/slot (acquire), pairs with the takes in evri_ring_pop_many() and
+	 * evri_ring_pop_single(). Relaxed would let a recoverer see this push and not the
+	 * intent of the pop that made room for it: a plain store carries nothing on. */
+	uint64_t word = evr_load_acquire_u64(slot);
+	if (EVR_UNLIKELY(word != evri_slot_empty(lap) ||
+			 evr_load_relaxed_u32(&ring->shared->hangup)))
+		return evri_ring_push_refused(ring, word);
+	/* SYNC ring/slot (release), pairs with the loads in evri_ring_pop_many() and
+	 * evri_ring_pop_single(): the block's content is seen by whoever takes it. */
+	evr_store_release_u64(slot, evri_slot_full(lap, wire));
+	ring->tail = ++tail;
+	/* SYNC ring/hint (release), pairs with evri_ring_hint(). A plain store goes only
+	 * forwards here: nobody before us at this side will store any more. */
+	if (tail % EVRI_RING_HINT_EVERY == 0)
+		evr_store_release_u64(&ring->shared->tail_hint, tail);
+	return 0;
+}
+
+/*
+ * Puts @wire (48 bits) at the tail.
+ * 0; -EAGAIN: full; -EPIPE: closed; -EPERM: the side is single and not this end's;
+ * -EUCLEAN: the slots contradict themselves.
+ */
+EVRI_INLINE int evri_ring_push(struct evr_ring *ring, uint64_t wire)
+{
+	if (EVR_UNLIKELY(ring->push_side != EVRI_RING_SIDE_MANY))
+		return evri_ring_push_single(ring, wire);
+	return evri_ring_push_many(ring, wire);
 }
 
 /* Writes the taker's mark into a block that came out of a ring. From here on the block is
@@ -277,17 +226,16 @@ EVRI_INLINE void evri_ring_look_ahead(const struct evr_agent *agent,
 	}
 }
 
-/*
- * Takes the token at the head and marks its block.
- *
- * @guard: NULL, or a word that must still say @expected between reading the slot and
- * taking it: recoverers drain a dead one's ring only while it is the dead one's.
- *
- * 0; -EAGAIN: empty; -EPIPE: closed and drained; -ECANCELED: the guard changed; -EUCLEAN:
- * the slots contradict themselves, or what was taken names no block in flight (it is gone
- * from the ring then).
- */
-EVRI_INLINE int evri_ring_pop(struct evr_ring *ring, struct evr_agent *agent,
+/* Empty, it seems; or, if somebody hung up, is nobody left who closes it? */
+EVRI_INLINE int evri_ring_empty(struct evr_ring *ring)
+{
+	if (EVR_UNLIKELY(evr_load_relaxed_u32(&ring->shared->hangup)))
+		evri_ring_drained(ring);
+	return -EAGAIN;
+}
+
+/* The pop of one among many; see evri_ring_pop(). */
+EVRI_INLINE int evri_ring_pop_many(struct evr_ring *ring, struct evr_agent *agent,
 				   bool owned, const struct evr_atomic_u64 *guard,
 				   uint64_t expected, uint32_t *ret_index,
 				   uint64_t *ret_word)
@@ -303,8 +251,9 @@ EVRI_INLINE int evri_ring_pop(struct evr_ring *ring, struct evr_agent *agent,
 	for (;;) {
 		uint64_t lap = head >> ring->order;
 		struct evr_atomic_u64 *slot = &ring->slots[head & ring->mask];
-		/* SYNC ring/slot (acquire), pairs with the publishing compare-and-swap in
-		 * evri_ring_push(). Relaxed: the block's old content is read. */
+		/* SYNC ring/slot (acquire), pairs with the publishing in
+		 * evri_ring_push_many() and evri_ring_push_single(). Relaxed: the block's
+		 * old content is read. */
 		uint64_t word = evr_load_acquire_u64(slot);
 judge:;
 		int ahead = evri_slot_ahead(word, lap) - 1;
@@ -349,8 +298,9 @@ judge:;
 			if (head % EVRI_RING_LINE_SLOTS == 0)
 				evri_ring_look_ahead(agent, slot, lap);
 			/* SYNC ring/slot (release), pairs with the loads in
-			 * evri_ring_push() and in recovery's snapshot: whoever sees
-			 * the slot empty sees the intent. */
+			 * evri_ring_push_many(), evri_ring_push_single() and
+			 * snapshot_ring(): whoever sees the slot empty sees the
+			 * intent. */
 			if (EVR_LIKELY(evr_cas_acq_rel_u64(slot, &word,
 							   evri_slot_empty(lap + 1)))) {
 				error = 0;
@@ -373,7 +323,7 @@ judge:;
 			head = newer;
 			continue;
 		}
-		error = ahead == -1 ? -EAGAIN : -EUCLEAN;
+		error = ahead == -1 ? evri_ring_empty(ring) : -EUCLEAN;
 		break;
 	}
 
@@ -393,10 +343,121 @@ judge:;
 	return error;
 }
 
+/* The pop of the one who is alone at this side. Its position is exact, so no lap that
+ * only looks right can fool it. */
+EVRI_INLINE int evri_ring_pop_single(struct evr_ring *ring, struct evr_agent *agent,
+				     bool owned, uint32_t *ret_index, uint64_t *ret_word)
+{
+	struct evr_atomic_u64 *intent = &agent->shared->intent[0];
+	uint64_t head = ring->head;
+	uint64_t lap = head >> ring->order;
+	struct evr_atomic_u64 *slot = &ring->slots[head & ring->mask];
+	const struct evr_block_shared *block;
+	int error;
+
+	if (EVR_UNLIKELY(ring->pop_side != EVRI_RING_SIDE_MINE))
+		return -EPERM;
+	/* SYNC ring/slot (acquire), pairs with the publishing in evri_ring_push_many()
+	 * and evri_ring_push_single(). Relaxed: the block's old content is read. */
+	uint64_t word = evr_load_acquire_u64(slot);
+	uint64_t wire = word & EVR_TOKEN_WIRE_MASK;
+	if (EVR_UNLIKELY(word != evri_slot_full(lap, wire) || wire == EVR_SLOT_CLOSED))
+		goto refused;
+
+	/* SYNC recovery/intent (release), pairs with evri_recovery_agent_intends().
+	 * Relaxed: this intent could be seen before the mark of the block taken before
+	 * it, and that block would get two owners. */
+	evr_store_release_u64(intent, EVR_INTENT_SET | wire);
+
+	block = evri_block_at(agent, (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS));
+	if (EVR_LIKELY(block))
+		evri_prefetch_write(block);
+	if (head % EVRI_RING_LINE_SLOTS == 0)
+		evri_ring_look_ahead(agent, slot, lap);
+	/* SYNC ring/slot (release), pairs with the loads in evri_ring_push_many(),
+	 * evri_ring_push_single() and snapshot_ring(): whoever sees the slot empty sees
+	 * the intent. */
+	evr_store_release_u64(slot, evri_slot_empty(lap + 1));
+	ring->head = ++head;
+
+	error = evri_ring_mark(agent, wire, owned, ret_index, ret_word);
+	/* SYNC ring/hint (release), pairs with evri_ring_hint(), as in
+	 * evri_ring_push_single(). */
+	if (head % EVRI_RING_HINT_EVERY == 0)
+		evr_store_release_u64(&ring->shared->head_hint, head);
+	/* SYNC recovery/intent (release), pairs with evri_recovery_agent_intends().
+	 * Relaxed: the clearing could be seen before the mark, and the block would get
+	 * two owners. */
+	evr_store_release_u64(intent, 0);
+	return error;
+
+refused:
+	error = evri_ring_pop_refused(ring, word);
+	return error < 0 ? error : -EUCLEAN; /* never 0: nothing was taken */
+}
+
+/*
+ * Takes the token at the head and marks its block.
+ *
+ * @guard: NULL, or a word that must still say @expected between reading the slot and
+ * taking it: recoverers drain a dead one's ring only while it is the dead one's. (Those
+ * rings are homes', which no role is ever single in.)
+ *
+ * 0; -EAGAIN: empty; -EPIPE: closed and drained; -ECANCELED: the guard changed; -EPERM:
+ * the side is single and not this end's; -EUCLEAN: the slots contradict themselves, or
+ * what was taken names no block in flight (it is gone from the ring then).
+ */
+EVRI_INLINE int evri_ring_pop(struct evr_ring *ring, struct evr_agent *agent,
+				   bool owned, const struct evr_atomic_u64 *guard,
+				   uint64_t expected, uint32_t *ret_index,
+				   uint64_t *ret_word)
+{
+	if (EVR_UNLIKELY(ring->pop_side != EVRI_RING_SIDE_MANY))
+		return evri_ring_pop_single(ring, agent, owned, ret_index, ret_word);
+	return evri_ring_pop_many(ring, agent, owned, guard, expected, ret_index,
+				  ret_word);
+}
+
+/**
+ * struct evr_ring_options - how to create a ring. Zero means the default.
+ * @size:  sizeof(struct evr_ring_options).
+ * @name:  1 to EVR_NAME_BYTES - 1 characters, not in use by another object.
+ * @order: log2 of its capacity, EVR_RING_ORDER_MIN to EVR_RING_ORDER_MAX.
+ * @flags: EVR_RING_SINGLE_PUSHER, EVR_RING_SINGLE_POPPER, or both; default: any number
+ *         on either side.
+ * @range: the range of the region that it is to lie in, from evr_region_grow() for
+ *         example; default the first, 0.
+ */
+struct evr_ring_options {
+	size_t size;
+	const char *name;
+	uint32_t order;
+	uint32_t flags;
+	uint32_t range;
+	uint32_t reserved32;
+};
+
 EVR_BEGIN_DECLS
 
 /**
- * evr_ring_create() - makes a ring in the region's directory.
+ * evr_ring_create_with() - makes a ring in the region's directory.
+ * @region:  an attached region.
+ * @options: which kind, of what size, where.
+ * @ret:     this thread's end. It holds no role.
+ *
+ * Threads: any. Killed inside: the next creator takes over the place.
+ *
+ * Return: 0, -EINVAL also when there is no such range, -E2BIG for options newer than the
+ * library, -EEXIST, -EBUSY while another process is making an object of this name,
+ * -ENOSPC when the range or the directory is full, -EROFS when the region is attached for
+ * reading.
+ */
+EVR_API int evr_ring_create_with(struct evr_region *region,
+				 const struct evr_ring_options *options,
+				 struct evr_ring *ret) EVR_NODISCARD;
+
+/**
+ * evr_ring_create() - makes a ring for any number of pushers and poppers.
  * @region: an attached region.
  * @name:   1 to EVR_NAME_BYTES - 1 characters, not in use by another object.
  * @order:  log2 of its capacity, EVR_RING_ORDER_MIN to EVR_RING_ORDER_MAX.
@@ -438,6 +499,12 @@ EVR_API int evr_ring_create_in(struct evr_region *region, uint32_t range,
 EVR_API int evr_ring_open(struct evr_region *region, const char *name,
 			       struct evr_ring *ret) EVR_NODISCARD;
 
+/** evr_ring_flags() - which sides are single: EVR_RING_SINGLE_... Threads: any. */
+EVR_INLINE uint32_t evr_ring_flags(const struct evr_ring *ring)
+{
+	return ring->flags;
+}
+
 /** evr_ring_capacity() - in blocks. Threads: any. */
 EVR_INLINE uint64_t evr_ring_capacity(const struct evr_ring *ring)
 {
@@ -457,9 +524,10 @@ EVR_INLINE uint64_t evr_ring_capacity(const struct evr_ring *ring)
  * Stopped inside: delays nobody. Killed inside: the block is in the ring, or comes back
  * by recovery.
  *
- * Return: 0, -EAGAIN when the ring is full, -EPIPE when it is closed, -EUCLEAN when its
- * slots contradict themselves, or the errors of evr_block_free(). On failure the block
- * stays the caller's.
+ * Return: 0, -EAGAIN when the ring is full, -EPIPE when it is closed or, being the single
+ * pusher, this thread was told to close it, -EUCLEAN when its slots contradict
+ * themselves, or the errors of evr_block_free(); -EPERM also when the side is single and
+ * its role not this end's. On failure the block stays the caller's.
  */
 EVR_INLINE int evr_ring_try_push(struct evr_ring *ring, struct evr_agent *agent,
 				      evr_token token)
@@ -487,7 +555,8 @@ EVR_INLINE int evr_ring_try_push(struct evr_ring *ring, struct evr_agent *agent,
  * by recovery.
  *
  * Return: 0, -EAGAIN when the ring is empty, -EPIPE when it is closed and drained,
- * -EUCLEAN when its slots contradict themselves or held something that is no block.
+ * -EPERM when the side is single and its role not this end's, -EUCLEAN when its slots
+ * contradict themselves or held something that is no block.
  */
 EVR_INLINE int evr_ring_try_pop(struct evr_ring *ring, struct evr_agent *agent,
 				     struct evr_block *ret)
@@ -513,9 +582,17 @@ EVR_INLINE int evr_ring_try_pop(struct evr_ring *ring, struct evr_agent *agent,
  * Pushes fail with -EPIPE from here on; pops drain what is there, then fail with -EPIPE.
  * Closing a closed ring does nothing.
  *
- * Threads: any number of closers, each with its own end. Killed inside: open, or closed.
+ * A ring with a single pusher is closed by that one, since it could not see a stranger's
+ * word in the slot that it is about to store to. Others who call this *hang up*: the
+ * pusher is told at its next push, which fails with -EPIPE and closes the ring. Once it
+ * has left its role, or is certainly dead, anybody closes.
  *
- * Return: 0, -EAGAIN when the ring is full (pop one, try again), -EUCLEAN.
+ * Threads: any number of closers, each with its own end. Killed inside: open, or closed;
+ * or hung up, and then whoever calls this, drains the ring, leaves the pusher's role or
+ * recovers its holder, closes it.
+ *
+ * Return: 0, -EAGAIN when the ring is full (pop one, try again), -EINPROGRESS when a
+ * living single pusher was told to close it, -EUCLEAN.
  */
 EVR_API int evr_ring_close(struct evr_ring *ring) EVR_NODISCARD;
 

@@ -19,11 +19,6 @@
 /* The lap that a ring begins with. It only ever grows; zeroed memory is no ring. */
 #define EVR_RING_INLINE_FIRST_LAP 1
 
-enum evr_ring_inline_role {
-	EVR_RING_PUSHER = 1,
-	EVR_RING_POPPER = 2,
-};
-
 enum evr_ring_inline_flags {
 	/*
 	 * What evr_ring_inline_peek() has shown counts as taken: a popper that dies

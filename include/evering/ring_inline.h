@@ -29,6 +29,7 @@
 #include <evering/participant.h>
 #include <evering/region.h>
 #include <evering/ring_cell.h>
+#include <evering/ring_slot.h>
 
 /* So many times in a row a pusher may be told that the ring is full when a few entries,
  * at most 32 and a quarter of the capacity, have been freed. */
@@ -259,7 +260,7 @@ EVR_API int evr_ring_inline_create(struct evr_region *region,
  * contradicts itself, -EROFS when the region is attached for reading.
  */
 EVR_API int evr_ring_inline_open(struct evr_region *region, const char *name,
-				 enum evr_ring_inline_role role, uint32_t entry_bytes,
+				 uint32_t role, uint32_t entry_bytes,
 				 struct evr_ring_inline *ret) EVR_NODISCARD;
 
 /**

@@ -27,6 +27,10 @@
 #define EVR_RING_ORDER_MAX 24
 #define EVR_RING_FIRST_LAP 1
 
+/* A side of a ring that is for one, and the role of who has it. */
+#define EVR_RING_PUSHER UINT32_C(1)
+#define EVR_RING_POPPER UINT32_C(2)
+
 #define EVR_SLOT_LAP_BITS 15
 #define EVR_SLOT_CLOSED EVR_TOKEN_WIRE_MASK
 

@@ -22,6 +22,7 @@ cpp_programs = \
 	tests/cpp/test_region_pages \
 	tests/cpp/test_pool \
 	tests/cpp/test_box \
+	tests/cpp/test_ring \
 	tests/cpp/test_uring \
 	tests/cpp/test_request \
 	tests/cpp/test_ring_inline \
@@ -66,6 +67,10 @@ tests_cpp_test_pool_LDADD = $(cpp_test_ldadd)
 tests_cpp_test_box_SOURCES = tests/cpp/test_box.cpp tests/cpp/fixture.hpp
 tests_cpp_test_box_CPPFLAGS = $(cpp_test_cppflags)
 tests_cpp_test_box_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_ring_SOURCES = tests/cpp/test_ring.cpp tests/cpp/fixture.hpp
+tests_cpp_test_ring_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_ring_LDADD = $(cpp_test_ldadd)
 
 tests_cpp_test_uring_SOURCES = tests/cpp/test_uring.cpp tests/cpp/fixture.hpp
 tests_cpp_test_uring_CPPFLAGS = $(cpp_test_cppflags)

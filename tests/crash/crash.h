@@ -77,6 +77,7 @@ struct party {
 	struct evr_pool *pool;
 	struct evr_agent agent;
 	struct evr_ring ring;
+	struct evr_ring lone; /* where there is one */
 	struct evr_uring *uring;
 	struct evr_submitter *submitter;
 	struct evr_completer *completer;

@@ -26,6 +26,7 @@ tests_crash_crash_SOURCES = \
 	tests/crash/scenarios_retire.c \
 	tests/crash/scenarios_rings.c \
 	tests/crash/scenarios_burst.c \
+	tests/crash/scenarios_roles.c \
 	tests/crash/scenarios_channel.c \
 	tests/crash/scenarios_recovery.c \
 	tests/crash/scenarios_duets.c

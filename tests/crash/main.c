@@ -366,7 +366,7 @@ static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all
 		if (share->elapsed_ns > elapsed_ns)
 			elapsed_ns = share->elapsed_ns;
 	}
-	if (sum == 0)
+	if (sum == 0 && bad == 0)
 		return true;
 	bad += missing != 0;
 	printf("crash %s %s points=%u", item->scenario->name, mode_names[item->mode],

@@ -22,6 +22,11 @@ extern const struct scenario scenario_inline_push, scenario_inline_push_burst,
 	scenario_inline_commit, scenario_inline_pop, scenario_inline_pop_burst,
 	scenario_inline_release, scenario_inline_shown, scenario_inline_close,
 	scenario_inline_leave, scenario_inline_take_pusher, scenario_inline_take_popper;
+extern const struct scenario scenario_lone_push, scenario_lone_push_full,
+	scenario_lone_pop, scenario_lone_take, scenario_lone_take_over,
+	scenario_lone_leave, scenario_lone_close, scenario_lone_hang_up,
+	scenario_recover_role, scenario_lone_push_beside_hang_up,
+	scenario_lone_take_beside_hang_up, scenario_lone_take_beside_take;
 
 extern const struct scenario scenario_submit, scenario_receive, scenario_receive_gone,
 	scenario_complete, scenario_complete_away, scenario_complete_gone,

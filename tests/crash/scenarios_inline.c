@@ -47,7 +47,7 @@ static bool good(const struct entry *entry, uint64_t number)
 	return entry->number == number && entry->check == ~number * 3;
 }
 
-static void open_role(struct party *party, enum evr_ring_inline_role role,
+static void open_role(struct party *party, uint32_t role,
 		      struct evr_ring_inline *ret)
 {
 	MUST(party, evr_ring_inline_open(party->region, "inline", role,

@@ -20,6 +20,7 @@ check_PROGRAMS += \
 	tests/process/named \
 	tests/process/named_threads \
 	tests/process/ring_chaos \
+	tests/process/role_chaos \
 	tests/process/round_trip \
 	tests/process/strangers \
 	tests/process/threads
@@ -34,6 +35,7 @@ tests_process_many_to_many_LDADD = $(evr_core)
 tests_process_named_LDADD = $(evr_core)
 tests_process_named_threads_LDADD = $(evr_core)
 tests_process_ring_chaos_LDADD = $(evr_core)
+tests_process_role_chaos_LDADD = $(evr_core)
 tests_process_round_trip_LDADD = $(evr_core)
 tests_process_strangers_LDADD = $(evr_core)
 tests_process_threads_LDADD = $(evr_core)

@@ -68,6 +68,8 @@ unit_programs = \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_inline \
 	tests/unit/test_ring_inline_hostile \
+	tests/unit/test_ring_kinds \
+	tests/unit/test_ring_roles \
 	tests/unit/test_ring_slot \
 	tests/unit/test_sizes \
 	tests/unit/test_token \
@@ -129,6 +131,8 @@ tests_unit_test_ring_burst_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_ring_inline_LDADD = $(unit_ldadd)
 tests_unit_test_ring_inline_hostile_LDADD = $(unit_ldadd)
+tests_unit_test_ring_kinds_LDADD = $(unit_ldadd)
+tests_unit_test_ring_roles_LDADD = $(unit_ldadd)
 tests_unit_test_ring_slot_LDADD = $(unit_ldadd)
 tests_unit_test_sizes_LDADD = $(unit_ldadd)
 tests_unit_test_token_LDADD = $(unit_ldadd)

@@ -228,14 +228,21 @@ Test(layout, every_byte_of_a_ring_header_is_where_it_was)
 	static const struct field fields[] = {
 		FIELD(evr_ring_shared, magic, 0, 8),
 		FIELD(evr_ring_shared, order, 8, 4),
-		FIELD(evr_ring_shared, reserved32, 12, 4),
-		FIELD(evr_ring_shared, reserved, 16, 48),
+		FIELD(evr_ring_shared, flags, 12, 4),
+		FIELD(evr_ring_shared, hangup, 16, 4),
+		FIELD(evr_ring_shared, reserved32, 20, 4),
+		FIELD(evr_ring_shared, reserved, 24, 40),
 		FIELD(evr_ring_shared, tail_hint, 64, 8),
+		FIELD(evr_ring_shared, pusher, 72, 8),
 		FIELD(evr_ring_shared, head_hint, 128, 8),
+		FIELD(evr_ring_shared, popper, 136, 8),
 	};
 
 	EXPECT(evr_ring_shared, fields, 192);
 	cr_assert_eq(EVR_RING_MAGIC, UINT64_C(0x314d4d5052727645));
+	cr_assert_eq(EVR_RING_SINGLE_PUSHER, 1);
+	cr_assert_eq(EVR_RING_SINGLE_POPPER, 2);
+	cr_assert_eq(evr_ring_role_word(0x12345678, 9), UINT64_C(0x1234567800000009));
 	cr_assert_eq(evri_ring_bytes(1), 192 + 64);
 	cr_assert_eq(evri_ring_bytes(10), 192 + 8192);
 }

@@ -300,7 +300,7 @@ Test(ring_inline, impossible_rings_are_refused)
 	FAILS(-EPROTO, evr_ring_open(region, "ring", &ring));
 	FAILS(-EPROTO, evr_ring_inline_open(region, "ring", EVR_RING_PUSHER, 16, &end));
 	FAILS(-ENOENT, evr_ring_inline_open(region, "rang", EVR_RING_PUSHER, 8, &end));
-	FAILS(-EINVAL, evr_ring_inline_open(region, "ring", (enum evr_ring_inline_role)3,
+	FAILS(-EINVAL, evr_ring_inline_open(region, "ring", 3,
 					    8, &end));
 	evr_region_detach(region);
 }
