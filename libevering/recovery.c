@@ -473,17 +473,15 @@ void evri_pass_look_at_chunk(struct evri_pass *pass, uint32_t chunk)
 	}
 }
 
+/* All of its blocks: the bits may change until each is judged. */
 static void look_into_chunk(struct evri_pass *pass, uint64_t bitmap_intent)
 {
 	uint64_t chunk = bitmap_intent - 1;
-	uint64_t held;
 
 	if (chunk >= pass->chunks_count)
 		return;
-	held = held_blocks(pass, (uint32_t)chunk);
-	for (; held; held &= held - 1) {
-		uint32_t index = (uint32_t)chunk * EVR_POOL_CHUNK_BLOCKS +
-				 (uint32_t)__builtin_ctzll(held);
+	for (uint32_t k = 0; k < evri_chunk_blocks(&pass->pool->chunks[chunk]); k++) {
+		uint32_t index = (uint32_t)chunk * EVR_POOL_CHUNK_BLOCKS + k;
 
 		(void)evri_recovery_claim(pass, index, evri_block_at(pass->agent, index),
 					  evri_recovery_limbo, NULL);

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 about="AddressSanitizer and UndefinedBehaviorSanitizer on unit, cpp and process"
-budget=300
+budget=480
 
 run_group() {
 	local program
