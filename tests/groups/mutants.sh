@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 about="deliberate faults, each of which the crash harness must see"
-budget=240
+budget=360
 packages="patch"
 
 run_group() {
