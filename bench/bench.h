@@ -118,6 +118,7 @@ extern const struct bench_subject bench_ring_no_mark[];
 extern const struct bench_subject bench_ring_no_intent_clear[];
 extern const struct bench_subject bench_ring_block[];
 extern const struct bench_subject bench_ring_team[];
+extern const struct bench_subject bench_message_burst[];
 extern const struct bench_subject bench_message[];
 extern const struct bench_subject bench_message_no_intent_clear[];
 extern const struct bench_subject bench_channel[];

@@ -23,6 +23,7 @@ bench_evr_bench_SOURCES = \
 	bench/inline.c \
 	bench/main.c \
 	bench/message.c \
+	bench/message_burst.c \
 	bench/message_no_intent_clear.c \
 	bench/moodycamel.cpp \
 	bench/peer.h \

@@ -26,6 +26,7 @@ static const struct bench_subject *const lists[] = {
 	bench_ring_block,
 	bench_ring_team,
 	bench_message,
+	bench_message_burst,
 	bench_message_no_intent_clear,
 	bench_channel,
 	bench_inline,
