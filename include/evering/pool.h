@@ -159,7 +159,7 @@ struct evri_chunk {
 
 EVRI_INLINE uint32_t evri_chunk_blocks(const struct evri_chunk *chunk)
 {
-	/* SYNC pool/chunk (acquire), pairs with take_chunk(): offset and stride are
+	/* SYNC pool/chunk (acquire), pairs with take_span(): offset and stride are
 	 * there. */
 	return evr_load_acquire_u32(&chunk->content) & 0xffff;
 }

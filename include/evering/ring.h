@@ -122,7 +122,7 @@ judge:;
  * The push of the one who is alone at this side: whoever was before it has left or is
  * certainly dead, so nobody else stores to this slot while it says EMPTY.
  */
-EVRI_INLINE int evri_ring_push_single(struct evr_ring *ring, uint64_t wire)
+EVRI_APART int evri_ring_push_single(struct evr_ring *ring, uint64_t wire)
 {
 	uint64_t tail = ring->tail;
 	uint64_t lap = tail >> ring->order;
@@ -299,8 +299,8 @@ judge:;
 				evri_ring_look_ahead(agent, slot, lap);
 			/* SYNC ring/slot (release), pairs with the loads in
 			 * evri_ring_push_many(), evri_ring_push_single() and
-			 * snapshot_ring(): whoever sees the slot empty sees the
-			 * intent. */
+			 * evri_pass_look_at_slots(): whoever sees the slot empty sees
+			 * the intent. */
 			if (EVR_LIKELY(evr_cas_acq_rel_u64(slot, &word,
 							   evri_slot_empty(lap + 1)))) {
 				error = 0;
@@ -345,8 +345,8 @@ judge:;
 
 /* The pop of the one who is alone at this side. Its position is exact, so no lap that
  * only looks right can fool it. */
-EVRI_INLINE int evri_ring_pop_single(struct evr_ring *ring, struct evr_agent *agent,
-				     bool owned, uint32_t *ret_index, uint64_t *ret_word)
+EVRI_APART int evri_ring_pop_single(struct evr_ring *ring, struct evr_agent *agent,
+				    bool owned, uint32_t *ret_index, uint64_t *ret_word)
 {
 	struct evr_atomic_u64 *intent = &agent->shared->intent[0];
 	uint64_t head = ring->head;
@@ -375,8 +375,8 @@ EVRI_INLINE int evri_ring_pop_single(struct evr_ring *ring, struct evr_agent *ag
 	if (head % EVRI_RING_LINE_SLOTS == 0)
 		evri_ring_look_ahead(agent, slot, lap);
 	/* SYNC ring/slot (release), pairs with the loads in evri_ring_push_many(),
-	 * evri_ring_push_single() and snapshot_ring(): whoever sees the slot empty sees
-	 * the intent. */
+	 * evri_ring_push_single() and evri_pass_look_at_slots(): whoever sees the slot
+	 * empty sees the intent. */
 	evr_store_release_u64(slot, evri_slot_empty(lap + 1));
 	ring->head = ++head;
 
