@@ -35,7 +35,7 @@
 
 /* The rarer half of an inline function, kept out of it, so that compilers go on inlining
  * the other one. */
-#define EVRI_APART static __attribute__((noinline, unused))
+#define EVRI_APART static inline __attribute__((noinline, unused))
 
 #define EVR_NODISCARD __attribute__((warn_unused_result))
 
