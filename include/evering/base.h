@@ -33,10 +33,6 @@
 /* A helper of an EVR_INLINE function: never exported, never to be called by users. */
 #define EVRI_INLINE static inline __attribute__((always_inline, unused))
 
-/* The rarer half of an inline function, kept out of it, so that compilers go on inlining
- * the other one. */
-#define EVRI_APART static inline __attribute__((noinline, unused))
-
 #define EVR_NODISCARD __attribute__((warn_unused_result))
 
 #ifdef __cplusplus

@@ -122,7 +122,7 @@ judge:;
  * The push of the one who is alone at this side: whoever was before it has left or is
  * certainly dead, so nobody else stores to this slot while it says EMPTY.
  */
-EVRI_APART int evri_ring_push_single(struct evr_ring *ring, uint64_t wire)
+EVRI_INLINE int evri_ring_push_single(struct evr_ring *ring, uint64_t wire)
 {
 	uint64_t tail = ring->tail;
 	uint64_t lap = tail >> ring->order;
@@ -345,8 +345,8 @@ judge:;
 
 /* The pop of the one who is alone at this side. Its position is exact, so no lap that
  * only looks right can fool it. */
-EVRI_APART int evri_ring_pop_single(struct evr_ring *ring, struct evr_agent *agent,
-				    bool owned, uint32_t *ret_index, uint64_t *ret_word)
+EVRI_INLINE int evri_ring_pop_single(struct evr_ring *ring, struct evr_agent *agent,
+				     bool owned, uint32_t *ret_index, uint64_t *ret_word)
 {
 	struct evr_atomic_u64 *intent = &agent->shared->intent[0];
 	uint64_t head = ring->head;
