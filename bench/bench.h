@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #include <evering/atomic.h>
+#include <evering/backoff.h>
 
 #ifdef __cplusplus
 #define BENCH_NORETURN [[noreturn]]

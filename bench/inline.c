@@ -79,6 +79,7 @@ INLINE void check(const uint64_t *entry, uint32_t entry_bytes, uint64_t number)
 
 INLINE void push(struct end *end, uint32_t entry_bytes, uint64_t number, bool pause)
 {
+	struct evr_backoff backoff = { 0 };
 	uint64_t entry[16];
 
 	fill(entry, entry_bytes, number);
@@ -89,12 +90,13 @@ INLINE void push(struct end *end, uint32_t entry_bytes, uint64_t number, bool pa
 			return;
 		bench_check(error == -EAGAIN);
 		if (pause)
-			evr_pause();
+			evr_backoff_wait(&backoff);
 	}
 }
 
 INLINE void pop(struct end *end, uint32_t entry_bytes, uint64_t number, bool pause)
 {
+	struct evr_backoff backoff = { 0 };
 	uint64_t entry[16];
 
 	for (;;) {
@@ -104,13 +106,14 @@ INLINE void pop(struct end *end, uint32_t entry_bytes, uint64_t number, bool pau
 			break;
 		bench_check(error == -EAGAIN);
 		if (pause)
-			evr_pause();
+			evr_backoff_wait(&backoff);
 	}
 	check(entry, entry_bytes, number);
 }
 
 INLINE void push_burst(struct end *end, uint32_t entry_bytes, uint64_t number)
 {
+	struct evr_backoff backoff = { 0 };
 	uint64_t entries[BURST * 16];
 	uint32_t done = 0;
 
@@ -126,19 +129,20 @@ INLINE void push_burst(struct end *end, uint32_t entry_bytes, uint64_t number)
 			continue;
 		}
 		bench_check(n == -EAGAIN);
-		evr_pause();
+		evr_backoff_wait(&backoff);
 	}
 }
 
 INLINE uint64_t pop_burst(struct end *end, uint32_t entry_bytes, uint64_t number)
 {
+	struct evr_backoff backoff = { 0 };
 	uint64_t entries[BURST * 16];
-	int n = evr_ring_inline_pop_burst(&end->in, entries, entry_bytes, BURST);
+	int n;
 
-	if (n < 0) {
+	while ((n = evr_ring_inline_pop_burst(&end->in, entries, entry_bytes, BURST)) <
+	       0) {
 		bench_check(n == -EAGAIN);
-		evr_pause();
-		return 0;
+		evr_backoff_wait(&backoff);
 	}
 	for (int i = 0; i < n; i++)
 		check(&entries[(uint32_t)i * entry_bytes / 8], entry_bytes,

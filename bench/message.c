@@ -84,18 +84,18 @@ static void send_all(void *opened, uint64_t first, uint64_t count)
 	int error;
 
 	for (uint64_t i = first; i < first + count; i++) {
-		while ((error = evr_block_alloc(agent, WORDS * 8, &block)) < 0) {
+		for (struct evr_backoff backoff = { 0 }; (error = evr_block_alloc(agent, WORDS * 8, &block)) < 0;) {
 			bench_check(error == -ENOSPC);
-			evr_pause();
+			evr_backoff_wait(&backoff);
 		}
 
 		uint64_t *words = block.payload;
 		for (uint64_t k = 0; k < WORDS; k++)
 			evr_plain_store_u64(&words[k], i + k);
-		while ((error = evr_ring_try_push(&end->ring, agent,
-						       block.token)) < 0) {
+		for (struct evr_backoff backoff = { 0 }; (error = evr_ring_try_push(&end->ring, agent,
+						       block.token)) < 0;) {
 			bench_check(error == -EAGAIN);
-			evr_pause();
+			evr_backoff_wait(&backoff);
 		}
 	}
 }
@@ -108,9 +108,9 @@ static void take_all(void *opened, uint64_t first, uint64_t count)
 	int error;
 
 	for (uint64_t i = first; i < first + count; i++) {
-		while ((error = evr_ring_try_pop(&end->ring, agent, &block)) < 0) {
+		for (struct evr_backoff backoff = { 0 }; (error = evr_ring_try_pop(&end->ring, agent, &block)) < 0;) {
 			bench_check(error == -EAGAIN);
-			evr_pause();
+			evr_backoff_wait(&backoff);
 		}
 
 		const uint64_t *words = block.payload;

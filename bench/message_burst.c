@@ -48,11 +48,12 @@ static void destroy(void *created)
 
 static uint32_t alloc_some(struct evr_agent *agent, struct evr_block *blocks)
 {
+	struct evr_backoff backoff = { 0 };
 	int got;
 
 	while ((got = evr_block_alloc_bulk(agent, WORDS * 8, blocks, BURST)) < 0) {
 		bench_check(got == -ENOSPC);
-		evr_pause();
+		evr_backoff_wait(&backoff);
 	}
 	return (uint32_t)got;
 }
@@ -68,6 +69,7 @@ static void send_all(void *opened, uint64_t first, uint64_t count)
 	for (uint64_t i = first; i < first + count;) {
 		uint64_t left = first + count - i;
 		uint32_t got = alloc_some(agent, blocks);
+		struct evr_backoff backoff = { 0 };
 		uint32_t sent = 0;
 
 		/* No more than the other side waits for. */
@@ -86,9 +88,10 @@ static void send_all(void *opened, uint64_t first, uint64_t count)
 
 			if (pushed < 0) {
 				bench_check(pushed == -EAGAIN);
-				evr_pause();
+				evr_backoff_wait(&backoff);
 			} else {
 				sent += (uint32_t)pushed;
+				backoff.pauses = 0;
 			}
 		}
 		i += got;
@@ -101,15 +104,17 @@ static void take_all(void *opened, uint64_t first, uint64_t count)
 	struct evr_agent *agent = &end->home.agent;
 	struct evr_block blocks[BURST];
 	evr_token tokens[BURST];
+	struct evr_backoff backoff = { 0 };
 
 	for (uint64_t i = first; i < first + count;) {
 		int got = evr_ring_try_pop_burst(&end->ring, agent, blocks, BURST);
 
 		if (got < 0) {
 			bench_check(got == -EAGAIN);
-			evr_pause();
+			evr_backoff_wait(&backoff);
 			continue;
 		}
+		backoff.pauses = 0;
 		for (int k = 0; k < got; k++) {
 			const uint64_t *words = blocks[k].payload;
 

@@ -60,15 +60,17 @@ PEER_INLINE void peer_verify(const uint64_t *values, uint32_t words, uint32_t n,
 			bench_check(values[i * words + k] == number + i + k);
 }
 
-/* A side that cannot go on pauses once and tries again; in a round trip, at once. */
+/* A side that cannot go on waits as evr_backoff_wait() does; in a round trip it tries
+ * again at once. */
 PEER_INLINE void peer_put_all(peer_move *put, void *queue, uint64_t *values,
 			      uint32_t words, uint32_t n, bool pause)
 {
+	struct evr_backoff backoff = { 0 };
 	uint32_t done = put(queue, values, n);
 
 	while (EVR_UNLIKELY(done < n)) {
 		if (pause)
-			evr_pause();
+			evr_backoff_wait(&backoff);
 		done += put(queue, values + done * words, n == 1 ? 1 : n - done);
 	}
 }
@@ -76,11 +78,12 @@ PEER_INLINE void peer_put_all(peer_move *put, void *queue, uint64_t *values,
 PEER_INLINE uint32_t peer_take_some(peer_move *take, void *queue, uint64_t *values,
 				    uint32_t n, bool pause)
 {
+	struct evr_backoff backoff = { 0 };
 	uint32_t taken;
 
 	while ((taken = take(queue, values, n)) == 0)
 		if (pause)
-			evr_pause();
+			evr_backoff_wait(&backoff);
 	return taken;
 }
 
@@ -149,10 +152,12 @@ PEER_INLINE void peer_there_and_back(peer_move *put, peer_move *take,
 
 PEER_INLINE void team_wait(uint32_t *failures)
 {
+	struct evr_backoff backoff = { 1U << (*failures < 4 ? *failures : 4) };
+
 	if (++*failures % TEAM_PATIENCE == 0)
 		sched_yield();
 	else
-		evr_pause();
+		evr_backoff_wait(&backoff);
 }
 
 PEER_INLINE uint64_t team_item(uint64_t sender, uint64_t number)

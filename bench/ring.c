@@ -94,6 +94,7 @@ static void destroy(void *created)
 
 INLINE void push(struct end *end, evr_token token, bool pause)
 {
+	struct evr_backoff backoff = { 0 };
 	int error;
 
 	for (;;) {
@@ -106,12 +107,13 @@ INLINE void push(struct end *end, evr_token token, bool pause)
 			return;
 		bench_check(error == -EAGAIN);
 		if (pause)
-			evr_pause();
+			evr_backoff_wait(&backoff);
 	}
 }
 
 INLINE evr_token pop(struct end *end, bool pause)
 {
+	struct evr_backoff backoff = { 0 };
 	int error;
 
 	for (;;) {
@@ -132,7 +134,7 @@ INLINE evr_token pop(struct end *end, bool pause)
 #endif
 		bench_check(error == -EAGAIN);
 		if (pause)
-			evr_pause();
+			evr_backoff_wait(&backoff);
 	}
 }
 

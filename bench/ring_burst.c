@@ -65,21 +65,25 @@ static void destroy(void *created)
 
 INLINE void send_round(struct end *end, uint32_t burst)
 {
+	struct evr_backoff backoff = { 0 };
+
 	for (uint32_t i = 0; i < ROUND;) {
 		int pushed = evr_ring_try_push_burst(&end->out, &end->home.agent,
 						     end->tokens + i, burst);
 
 		if (EVR_LIKELY(pushed > 0)) {
 			i += (uint32_t)pushed;
+			backoff.pauses = 0;
 			continue;
 		}
 		bench_check(pushed == -EAGAIN);
-		evr_pause();
+		evr_backoff_wait(&backoff);
 	}
 }
 
 INLINE void take_round(struct end *end, uint32_t burst)
 {
+	struct evr_backoff backoff = { 0 };
 	struct evr_block blocks[BURST_MAX];
 
 	for (uint32_t i = 0; i < ROUND;) {
@@ -88,9 +92,10 @@ INLINE void take_round(struct end *end, uint32_t burst)
 
 		if (popped < 0) {
 			bench_check(popped == -EAGAIN);
-			evr_pause();
+			evr_backoff_wait(&backoff);
 			continue;
 		}
+		backoff.pauses = 0;
 		for (int k = 0; k < popped; k++, i++) {
 			end->tokens[i] = blocks[k].token;
 			if (EVR_UNLIKELY(!end->order_known))

@@ -77,11 +77,13 @@ static void destroy(void *created)
 
 PEER_INLINE uintptr_t block_alloc(struct end *end)
 {
+	struct evr_backoff backoff = { 0 };
+
 	while (end->cached_count == 0) {
 		end->cached_count = rte_ring_mc_dequeue_bulk(end->free_ring, end->cached,
 							     BATCH, NULL);
 		if (end->cached_count == 0)
-			evr_pause();
+			evr_backoff_wait(&backoff);
 	}
 	return (uintptr_t)end->cached[--end->cached_count];
 }
@@ -110,8 +112,8 @@ PEER_INLINE void messages_send(struct end *end, uint32_t burst, uint64_t first,
 						    i + n + k);
 			tokens[n] = (void *)index;
 		}
-		while (rte_ring_mp_enqueue_bulk(end->out, tokens, burst, NULL) == 0)
-			evr_pause();
+		for (struct evr_backoff backoff = { 0 }; rte_ring_mp_enqueue_bulk(end->out, tokens, burst, NULL) == 0;)
+			evr_backoff_wait(&backoff);
 	}
 }
 
@@ -121,8 +123,8 @@ PEER_INLINE void messages_take(struct end *end, uint32_t burst, uint64_t first,
 	void *tokens[BATCH];
 
 	for (uint64_t i = first; i < first + count; i += burst) {
-		while (rte_ring_mc_dequeue_bulk(end->in, tokens, burst, NULL) == 0)
-			evr_pause();
+		for (struct evr_backoff backoff = { 0 }; rte_ring_mc_dequeue_bulk(end->in, tokens, burst, NULL) == 0;)
+			evr_backoff_wait(&backoff);
 		for (uint32_t n = 0; burst > 1 && n < burst; n++)
 			evri_prefetch_read(&end->blocks[(uintptr_t)tokens[n]]);
 		for (uint32_t n = 0; n < burst; n++) {

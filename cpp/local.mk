@@ -4,6 +4,7 @@
 
 # EVERING-HEADERS-BEGIN
 everinginclude_HEADERS += \
+	cpp/evering/backoff.hpp \
 	cpp/evering/box.hpp \
 	cpp/evering/channel.hpp \
 	cpp/evering/cpu.hpp \

@@ -367,14 +367,13 @@ static int my_request(const struct evr_agent *agent, evr_token token,
 	block = evri_block_at(agent, evr_token_index(token));
 	if (!block)
 		return -EINVAL;
-	word = evr_load_relaxed_u64(&block->word);
+	*ret = block;
+	*ret_word = word = evr_load_relaxed_u64(&block->word);
 	if (EVR_UNLIKELY((evr_block_word_generation(word) & EVR_TOKEN_GENERATION_MASK) !=
 				 evr_token_generation(token) ||
 			 evr_block_word_state(word) != EVR_BLOCK_REQ ||
 			 evr_block_word_owner(word) != agent->number))
 		return evri_block_refusal(agent, token, word);
-	*ret = block;
-	*ret_word = word;
 	return 0;
 }
 

@@ -54,6 +54,7 @@ libevering_core_la_SOURCES = \
 	libevering/ring_burst.c \
 	libevering/ring_inline.c \
 	libevering/ring_role.c \
+	libevering/ring_walk.c \
 	libevering/home.c \
 	libevering/recovery.c \
 	libevering/recovery_steps.c \
@@ -105,6 +106,7 @@ everingincludedir = $(includedir)/evering
 # EVERING-HEADERS-BEGIN
 everinginclude_HEADERS = \
 	include/evering/atomic.h \
+	include/evering/backoff.h \
 	include/evering/base.h \
 	include/evering/block.h \
 	include/evering/channel.h \

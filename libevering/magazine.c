@@ -228,8 +228,9 @@ int evr_block_contain(struct evr_agent *agent, evr_token container_token,
 	uint32_t index;
 	int error = evri_block_mine(agent, container_token, &container, &container_word);
 
-	if (error == 0)
-		error = evri_block_mine(agent, content_token, &content, &content_word);
+	if (error < 0)
+		return error;
+	error = evri_block_mine(agent, content_token, &content, &content_word);
 	if (error < 0)
 		return error;
 	if (container == content)
@@ -363,6 +364,23 @@ static void put_in_magazine(struct evr_agent *agent, uint32_t index)
 				      evr_block_word_next(word, EVR_BLOCK_CACHED,
 							  agent->number));
 	magazine->index[magazine->count++] = index;
+}
+
+int evri_block_refusal(const struct evr_agent *agent, evr_token token, uint64_t word)
+{
+	if ((evr_block_word_generation(word) & EVR_TOKEN_GENERATION_MASK) !=
+	    evr_token_generation(token))
+		return -ESTALE;
+	switch (evr_block_word_state(word)) {
+	case EVR_BLOCK_FREE:
+	case EVR_BLOCK_CACHED:
+	case EVR_BLOCK_RETIRED:
+		return -ESTALE;
+	case EVR_BLOCK_IN:
+		return -EBUSY;
+	default:
+		return evr_block_word_owner(word) == agent->number ? -EBUSY : -EPERM;
+	}
 }
 
 void evri_block_free_contents(struct evr_agent *agent, uint32_t index)

@@ -62,6 +62,45 @@ uint64_t evri_ring_locate(const struct evr_ring *ring, uint64_t hint, int ahead,
 	return base;
 }
 
+void evri_ring_raise_hint(struct evr_atomic_u64 *hint, uint64_t position)
+{
+	uint64_t seen = evr_load_relaxed_u64(hint);
+
+	/* A hint that others keep raising need not be raised by us. SYNC ring/hint
+	 * (release), pairs with evri_ring_hint(): the slots up to @position are seen
+	 * as passed by whoever sees the hint. */
+	for (int tries = 0; tries < EVRI_RING_HINT_EVERY && seen < position; tries++)
+		if (evr_cas_release_u64(hint, &seen, position))
+			break;
+}
+
+/* The blocks that the slots of one line name. True: all of them are there, FULL. */
+static bool send_for_blocks(const struct evr_ring *ring, const struct evr_agent *agent,
+			    uint64_t first)
+{
+	for (uint64_t at = first; at < first + EVRI_RING_LINE_SLOTS; at++) {
+		uint64_t word = evr_load_relaxed_u64(&ring->slots[at & ring->mask]);
+		uint32_t index = (uint32_t)((word & EVR_TOKEN_WIRE_MASK) >>
+					    EVR_TOKEN_GENERATION_BITS);
+		const struct evr_block_shared *block;
+
+		if (evri_slot_ahead(word, at >> ring->order) != 1)
+			return false;
+		block = evri_block_at(agent, index);
+		if (EVR_UNLIKELY(!block))
+			return false;
+		evri_prefetch_write(block);
+		evri_prefetch_read(evri_block_payload(agent, index, block));
+	}
+	return true;
+}
+
+void evri_ring_look_ahead(const struct evr_ring *ring, const struct evr_agent *agent,
+			  uint64_t head)
+{
+	(void)send_for_blocks(ring, agent, head);
+}
+
 int evri_ring_view(struct evr_ring_shared *shared, uint64_t bytes, uint32_t order,
 		   struct evr_ring *ret)
 {

@@ -122,9 +122,8 @@ static int find_position(struct evr_ring *ring, uint32_t role)
 
 	for (; steps_left; steps_left--, position++) {
 		uint64_t lap = position >> ring->order;
-		/* SYNC ring/slot (acquire), pairs with evri_ring_push_many(),
-		 * evri_ring_push_single(), evri_ring_pop_many() and
-		 * evri_ring_pop_single(), as in theirs. */
+		/* SYNC ring/slot (acquire), pairs with evri_ring_put() and
+		 * evri_ring_take(), as in evri_ring_push() and evri_ring_pop(). */
 		uint64_t word = evr_load_acquire_u64(&ring->slots[position & ring->mask]);
 		int ahead = evri_slot_ahead(word, lap) - due;
 

@@ -10,6 +10,7 @@
 evr_manual = \
 	man/evering.7.in \
 	man/evering_atomic.3.in \
+	man/evering_backoff.3.in \
 	man/evering_base.3.in \
 	man/evering_block.3.in \
 	man/evering_channel.3.in \

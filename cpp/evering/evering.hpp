@@ -19,6 +19,7 @@
  *	recover()                     what the dead held          recovery.hpp
  *	janitor                       the same, from a loop       janitor.hpp
  *	spsc<T>                       small entries, one to one   ring_inline.hpp
+ *	backoff                       how to poll them            backoff.hpp
  *	number_set, pin()             CPUs, nodes, roles          cpu.hpp
  *
  * One process makes it all, and hands the region's descriptor over:
@@ -51,6 +52,7 @@
  * a face: the data path is the C functions' inline code, and get() leads back to them.
  */
 
+#include <evering/backoff.hpp>
 #include <evering/box.hpp>
 #include <evering/channel.hpp>
 #include <evering/cpu.hpp>

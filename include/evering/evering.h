@@ -50,6 +50,7 @@
  */
 
 #include <evering/atomic.h>
+#include <evering/backoff.h>
 #include <evering/base.h>
 #include <evering/block.h>
 #include <evering/channel.h>

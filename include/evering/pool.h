@@ -358,6 +358,10 @@ EVRI_INLINE bool evri_block_lists(const struct evr_block_shared *block)
 	       evr_plain_load_u64(&block->contents[2]);
 }
 
+/* Why the word of a block with this token is not {OWNED, me}. */
+EVR_API int evri_block_refusal(const struct evr_agent *agent, evr_token token,
+			       uint64_t word);
+
 /* The looks of EVR_POOL_HARDENED, at alloc and at free. */
 EVR_API int evri_block_enters(const struct evr_agent *agent, uint32_t index);
 EVR_API int evri_block_leaves(const struct evr_agent *agent, uint32_t index);
@@ -370,25 +374,6 @@ EVRI_INLINE void evri_block_handle(const struct evr_agent *agent, uint32_t index
 	ret->token = evr_token_make(agent->tag, index, evr_block_word_generation(word));
 	ret->payload = evri_block_payload(agent, index, shared);
 	ret->payload_bytes = evri_block_payload_bytes(agent, index);
-}
-
-/* Why the word of a block with this token is not {OWNED, me}. */
-EVRI_INLINE int evri_block_refusal(const struct evr_agent *agent, evr_token token,
-				   uint64_t word)
-{
-	if ((evr_block_word_generation(word) & EVR_TOKEN_GENERATION_MASK) !=
-	    evr_token_generation(token))
-		return -ESTALE;
-	switch (evr_block_word_state(word)) {
-	case EVR_BLOCK_FREE:
-	case EVR_BLOCK_CACHED:
-	case EVR_BLOCK_RETIRED:
-		return -ESTALE;
-	case EVR_BLOCK_IN:
-		return -EBUSY;
-	default:
-		return evr_block_word_owner(word) == agent->number ? -EBUSY : -EPERM;
-	}
 }
 
 /*
@@ -406,12 +391,11 @@ EVRI_INLINE int evri_block_mine(const struct evr_agent *agent, evr_token token,
 		return -EINVAL;
 
 	uint64_t word = evr_load_relaxed_u64(&block->word);
+	*ret = block;
+	*ret_word = word;
 	uint64_t mine = evr_block_word(0, EVR_BLOCK_OWNED, agent->number);
 	if (EVR_UNLIKELY(!evri_block_word_fits(word, token, mine)))
 		return evri_block_refusal(agent, token, word);
-
-	*ret = block;
-	*ret_word = word;
 	return 0;
 }
 

@@ -39,115 +39,38 @@ EVR_API int evri_ring_burst_next(struct evr_ring *ring, struct evr_agent *agent,
 				 struct evr_block *ret);
 EVR_API int evri_ring_burst_first(struct evr_ring *ring, struct evr_agent *agent,
 				  uint32_t index, struct evr_block *ret);
+
+/* The push and the pop that did not succeed where this end stood: they look for the place,
+ * and try until they did it or were told why not. As evri_ring_push() and
+ * evri_ring_pop(); in ring_walk.c. */
+EVR_API int evri_ring_push_on(struct evr_ring *ring, uint64_t wire);
+EVR_API int evri_ring_pop_on(struct evr_ring *ring, struct evr_agent *agent, bool owned,
+			     const struct evr_atomic_u64 *guard, uint64_t expected,
+			     uint32_t *ret_index, uint64_t *ret_word);
+/* Sends for the blocks, and the slots, behind @head, which begins a cache line. */
+EVR_API void evri_ring_look_ahead(const struct evr_ring *ring,
+				  const struct evr_agent *agent, uint64_t head);
 EVR_END_DECLS
 
-/*
- * The push of one among many.
- * 0; -EAGAIN: full; -EPIPE: closed; -EUCLEAN: the slots contradict themselves.
- */
-EVRI_INLINE int evri_ring_push_many(struct evr_ring *ring, uint64_t wire)
+/* One attempt to put @wire at @tail, where @word was read, EMPTY of that lap. @alone:
+ * nobody else stores to this slot while it says EMPTY. False: overtaken, by what @word
+ * says now. */
+EVRI_INLINE bool evri_ring_put(struct evr_ring *ring, bool alone, uint64_t tail,
+			       uint64_t *word, uint64_t wire)
 {
-	struct evr_atomic_u64 *hint = &ring->shared->tail_hint;
-	/* Most likely this one. Read first and swapped then, it would travel twice. */
-	evri_prefetch_write(&ring->slots[ring->tail & ring->mask]);
-	uint64_t tail = evri_ring_hint(ring, hint, 1, ring->tail);
-	uint64_t steps_left = evri_ring_walk_max(ring);
-	bool odd = false;
-	uint64_t newer;
-
-	for (;;) {
-		uint64_t lap = tail >> ring->order;
-		struct evr_atomic_u64 *slot = &ring->slots[tail & ring->mask];
-		/* SYNC ring/slot (acquire), pairs with the takes in
-		 * evri_ring_pop_many() and evri_ring_pop_single(). Relaxed would let
-		 * a recoverer see this push and not the intent of the pop that made
-		 * room for it. */
-		uint64_t word = evr_load_acquire_u64(slot);
-judge:;
-		int ahead = evri_slot_ahead(word, lap);
-
-		if (EVR_LIKELY(ahead == 0)) {
-			if (EVR_UNLIKELY(word != evri_slot_empty(lap))) {
-				/* Right in 15 bits of the lap, wrong in the whole. */
-				newer = evri_ring_hint(ring, hint, 1, tail);
-				if ((newer == tail && odd) || --steps_left == 0)
-					return -EUCLEAN;
-				odd = newer == tail;
-				tail = newer;
-				continue;
-			}
-			/* SYNC ring/slot (release), pairs with the loads in
-			 * evri_ring_pop_many() and evri_ring_pop_single(): the block's
-			 * content is seen by whoever takes it. */
-			if (EVR_LIKELY(evr_cas_acq_rel_u64(slot, &word,
-							   evri_slot_full(lap, wire))))
-				break;
-			goto judge; /* overtaken: the word that did it is in our hand */
-		}
-		if (ahead > 0) {
-			if (ahead == 1 &&
-			    EVR_UNLIKELY(word == evri_slot_full(lap, EVR_SLOT_CLOSED))) {
-				ring->tail = tail;
-				return -EPIPE;
-			}
-			tail++;
-			if (EVR_UNLIKELY(--steps_left == 0))
-				break;
-			if ((steps_left & 31) == 0)
-				tail = evri_ring_hint(ring, hint, 1, tail);
-			continue;
-		}
-		/* One lap behind: full, unless the tail has moved on meanwhile. */
-		newer = evri_ring_hint(ring, hint, 1, tail);
-		if (newer != tail) {
-			tail = newer;
-			if (EVR_UNLIKELY(--steps_left == 0))
-				break;
-			continue;
-		}
-		ring->tail = tail;
-		return ahead == -1 ? -EAGAIN : -EUCLEAN;
-	}
-	if (EVR_UNLIKELY(steps_left == 0)) {
-		ring->tail = tail;
-		return -EAGAIN;
-	}
-	ring->tail = ++tail;
-	if (tail % EVRI_RING_HINT_EVERY == 0)
-		evri_ring_raise_hint(hint, tail);
-	return 0;
-}
-
-/*
- * The push of the one who is alone at this side: whoever was before it has left or is
- * certainly dead, so nobody else stores to this slot while it says EMPTY.
- */
-EVRI_INLINE int evri_ring_push_single(struct evr_ring *ring, uint64_t wire)
-{
-	uint64_t tail = ring->tail;
-	uint64_t lap = tail >> ring->order;
 	struct evr_atomic_u64 *slot = &ring->slots[tail & ring->mask];
+	uint64_t full = evri_slot_full(tail >> ring->order, wire);
 
-	if (EVR_UNLIKELY(ring->push_side != EVRI_RING_SIDE_MINE))
-		return -EPERM;
-	/* Read first and written then, it would travel twice. */
-	evri_prefetch_write(slot);
-	/* SYNC ring/slot (acquire), pairs with the takes in evri_ring_pop_many() and
-	 * evri_ring_pop_single(). Relaxed would let a recoverer see this push and not the
-	 * intent of the pop that made room for it: a plain store carries nothing on. */
-	uint64_t word = evr_load_acquire_u64(slot);
-	if (EVR_UNLIKELY(word != evri_slot_empty(lap) ||
-			 evr_load_relaxed_u32(&ring->shared->hangup)))
-		return evri_ring_push_refused(ring, word);
-	/* SYNC ring/slot (release), pairs with the loads in evri_ring_pop_many() and
-	 * evri_ring_pop_single(): the block's content is seen by whoever takes it. */
-	evr_store_release_u64(slot, evri_slot_full(lap, wire));
+	/* SYNC ring/slot (release), pairs with the loads in evri_ring_pop() and
+	 * evri_ring_pop_on(): the block's content is seen by whoever takes it. */
+	if (alone)
+		evr_store_release_u64(slot, full);
+	else if (EVR_UNLIKELY(!evr_cas_acq_rel_u64(slot, word, full)))
+		return false;
 	ring->tail = ++tail;
-	/* SYNC ring/hint (release), pairs with evri_ring_hint(). A plain store goes only
-	 * forwards here: nobody before us at this side will store any more. */
-	if (tail % EVRI_RING_HINT_EVERY == 0)
-		evr_store_release_u64(&ring->shared->tail_hint, tail);
-	return 0;
+	if (EVR_UNLIKELY(tail % EVRI_RING_HINT_EVERY == 0))
+		evri_ring_raise_hint(&ring->shared->tail_hint, tail);
+	return true;
 }
 
 /*
@@ -157,20 +80,33 @@ EVRI_INLINE int evri_ring_push_single(struct evr_ring *ring, uint64_t wire)
  */
 EVRI_INLINE int evri_ring_push(struct evr_ring *ring, uint64_t wire)
 {
-	if (EVR_UNLIKELY(ring->push_side != EVRI_RING_SIDE_MANY))
-		return evri_ring_push_single(ring, wire);
-	return evri_ring_push_many(ring, wire);
+	uint64_t tail = ring->tail;
+	struct evr_atomic_u64 *slot = &ring->slots[tail & ring->mask];
+	bool alone = ring->push_side == EVRI_RING_SIDE_MINE;
+
+	/* Most likely this one. Read first and written then, it would travel twice. */
+	evri_prefetch_write(slot);
+	/* SYNC ring/slot (acquire), pairs with the takes in evri_ring_take(). Relaxed
+	 * would let a recoverer see this push and not the intent of the pop that made
+	 * room for it: a plain store carries nothing on. */
+	uint64_t word = evr_load_acquire_u64(slot);
+	/* EMPTY of the whole lap, at a position that is not ahead of the tail: it is the
+	 * tail, whatever the hint says. */
+	if (EVR_LIKELY(word == evri_slot_empty(tail >> ring->order) &&
+		       (alone ? !evr_load_relaxed_u32(&ring->shared->hangup) :
+				ring->push_side == EVRI_RING_SIDE_MANY) &&
+		       evri_ring_put(ring, alone, tail, &word, wire)))
+		return 0;
+	return evri_ring_push_on(ring, wire);
 }
 
 /* Writes the taker's mark into a block that came out of a ring. From here on the block is
  * the agent's. @owned: it becomes OWNED; else a request or response stays one. A block
  * that carries a burst stays that in any case: its contents have to be found. */
-EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire, bool owned,
-			       uint32_t *ret_index, uint64_t *ret_word)
+EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire,
+			       struct evr_block_shared *block, bool owned,
+			       uint64_t *ret_word)
 {
-	uint32_t index = (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS);
-	struct evr_block_shared *block = evri_block_at(agent, index);
-
 	if (EVR_UNLIKELY(!block))
 		return -EUCLEAN;
 
@@ -196,35 +132,11 @@ EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire, bool owne
 		 * what batches will need. */
 		evr_store_release_u64(&block->word, marked);
 	}
-	*ret_index = index;
 	*ret_word = marked;
 	return 0;
 }
 
 #define EVRI_RING_LINE_SLOTS (EVR_CACHE_LINE_BYTES / 8)
-
-/* The slots behind @slot came in the same cache line: start fetching their blocks now,
- * all at once, instead of one at each pop. (A ring of less than a line has zeros behind
- * it, which are a FULL of no lap.) */
-EVRI_INLINE void evri_ring_look_ahead(const struct evr_agent *agent,
-					   const struct evr_atomic_u64 *slot,
-					   uint64_t lap)
-{
-	for (uint32_t i = 1; i < EVRI_RING_LINE_SLOTS; i++) {
-		uint64_t word = evr_load_relaxed_u64(slot + i);
-		uint32_t index = (uint32_t)((word & EVR_TOKEN_WIRE_MASK) >>
-					    EVR_TOKEN_GENERATION_BITS);
-		const struct evr_block_shared *block;
-
-		if (evri_slot_ahead(word, lap) != 1)
-			break;
-		block = evri_block_at(agent, index);
-		if (EVR_UNLIKELY(!block))
-			break;
-		evri_prefetch_write(block);
-		evri_prefetch_read(evri_block_payload(agent, index, block));
-	}
-}
 
 /* Empty, it seems; or, if somebody hung up, is nobody left who closes it? */
 EVRI_INLINE int evri_ring_empty(struct evr_ring *ring)
@@ -234,166 +146,50 @@ EVRI_INLINE int evri_ring_empty(struct evr_ring *ring)
 	return -EAGAIN;
 }
 
-/* The pop of one among many; see evri_ring_pop(). */
-EVRI_INLINE int evri_ring_pop_many(struct evr_ring *ring, struct evr_agent *agent,
-				   bool owned, const struct evr_atomic_u64 *guard,
-				   uint64_t expected, uint32_t *ret_index,
-				   uint64_t *ret_word)
-{
-	struct evr_atomic_u64 *hint = &ring->shared->head_hint;
-	struct evr_atomic_u64 *intent = &agent->shared->intent[0];
-	uint64_t head = evri_ring_hint(ring, hint, 2, ring->head);
-	uint64_t steps_left = evri_ring_walk_max(ring);
-	bool intent_set = false;
-	uint64_t wire = 0;
-	int error;
-
-	for (;;) {
-		uint64_t lap = head >> ring->order;
-		struct evr_atomic_u64 *slot = &ring->slots[head & ring->mask];
-		/* SYNC ring/slot (acquire), pairs with the publishing in
-		 * evri_ring_push_many() and evri_ring_push_single(). Relaxed: the block's
-		 * old content is read. */
-		uint64_t word = evr_load_acquire_u64(slot);
-judge:;
-		int ahead = evri_slot_ahead(word, lap) - 1;
-		uint64_t newer;
-
-		if (EVR_LIKELY(ahead == 0)) {
-			wire = word & EVR_TOKEN_WIRE_MASK;
-			/* The slot shows 15 bits of its lap. One who was stopped here
-			 * for 2^15 laps sees, by this second look, that the head has
-			 * moved. */
-			newer = evri_ring_hint(ring, hint, 2, head);
-			if (EVR_UNLIKELY(newer != head)) {
-				head = newer;
-				if (EVR_UNLIKELY(--steps_left == 0)) {
-					error = -EAGAIN;
-					break;
-				}
-				continue;
-			}
-			if (EVR_UNLIKELY(wire == EVR_SLOT_CLOSED)) {
-				error = -EPIPE;
-				break;
-			}
-			/* SYNC home/guard (acquire), pairs with the slot's release to
-			 * another holder in evri_home_release(). */
-			if (guard &&
-			    EVR_UNLIKELY(evr_load_acquire_u64(guard) != expected)) {
-				error = -ECANCELED;
-				break;
-			}
-			/* SYNC recovery/intent (release), pairs with
-			 * evri_recovery_agent_intends(). Relaxed: this intent could be
-			 * seen before the mark of the block taken before it, and that
-			 * block would get two owners. */
-			evr_store_release_u64(intent, EVR_INTENT_SET | wire);
-			intent_set = true;
-
-			const struct evr_block_shared *block = evri_block_at(
-				agent, (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS));
-			if (EVR_LIKELY(block))
-				evri_prefetch_write(block);
-			if (head % EVRI_RING_LINE_SLOTS == 0)
-				evri_ring_look_ahead(agent, slot, lap);
-			/* SYNC ring/slot (release), pairs with the loads in
-			 * evri_ring_push_many(), evri_ring_push_single() and
-			 * evri_pass_look_at_slots(): whoever sees the slot empty sees
-			 * the intent. */
-			if (EVR_LIKELY(evr_cas_acq_rel_u64(slot, &word,
-							   evri_slot_empty(lap + 1)))) {
-				error = 0;
-				break;
-			}
-			goto judge;
-		}
-		if (ahead > 0) {
-			head++;
-			if (EVR_UNLIKELY(--steps_left == 0)) {
-				error = -EAGAIN;
-				break;
-			}
-			if ((steps_left & 31) == 0)
-				head = evri_ring_hint(ring, hint, 2, head);
-			continue;
-		}
-		newer = evri_ring_hint(ring, hint, 2, head);
-		if (newer != head && --steps_left) {
-			head = newer;
-			continue;
-		}
-		error = ahead == -1 ? evri_ring_empty(ring) : -EUCLEAN;
-		break;
-	}
-
-	ring->head = head;
-	if (EVR_LIKELY(error == 0)) {
-		ring->head = ++head;
-		error = evri_ring_mark(agent, wire, owned, ret_index, ret_word);
-		if (head % EVRI_RING_HINT_EVERY == 0)
-			evri_ring_raise_hint(hint, head);
-	}
-	if (intent_set) {
-		/* SYNC recovery/intent (release), pairs with
-		 * evri_recovery_agent_intends(). Relaxed: the clearing could be seen
-		 * before the mark, and the block would get two owners. */
-		evr_store_release_u64(intent, 0);
-	}
-	return error;
-}
-
-/* The pop of the one who is alone at this side. Its position is exact, so no lap that
- * only looks right can fool it. */
-EVRI_INLINE int evri_ring_pop_single(struct evr_ring *ring, struct evr_agent *agent,
-				     bool owned, uint32_t *ret_index, uint64_t *ret_word)
+/*
+ * One attempt to take @word, which was read at @head and is FULL of that lap, and to mark
+ * its block. @alone: nobody else is at this side, so it cannot fail.
+ * 0; -EUCLEAN: what was taken names no block in flight; -EAGAIN: overtaken, by what @word
+ * says now, and the intent is still set.
+ */
+EVRI_INLINE int evri_ring_take(struct evr_ring *ring, struct evr_agent *agent,
+			       bool owned, bool alone, uint64_t head, uint64_t *word,
+			       uint32_t *ret_index, uint64_t *ret_word)
 {
 	struct evr_atomic_u64 *intent = &agent->shared->intent[0];
-	uint64_t head = ring->head;
-	uint64_t lap = head >> ring->order;
 	struct evr_atomic_u64 *slot = &ring->slots[head & ring->mask];
-	const struct evr_block_shared *block;
+	uint64_t lap = head >> ring->order;
+	uint64_t wire = *word & EVR_TOKEN_WIRE_MASK;
+	struct evr_block_shared *block;
 	int error;
-
-	if (EVR_UNLIKELY(ring->pop_side != EVRI_RING_SIDE_MINE))
-		return -EPERM;
-	/* SYNC ring/slot (acquire), pairs with the publishing in evri_ring_push_many()
-	 * and evri_ring_push_single(). Relaxed: the block's old content is read. */
-	uint64_t word = evr_load_acquire_u64(slot);
-	uint64_t wire = word & EVR_TOKEN_WIRE_MASK;
-	if (EVR_UNLIKELY(word != evri_slot_full(lap, wire) || wire == EVR_SLOT_CLOSED))
-		goto refused;
 
 	/* SYNC recovery/intent (release), pairs with evri_recovery_agent_intends().
 	 * Relaxed: this intent could be seen before the mark of the block taken before
 	 * it, and that block would get two owners. */
 	evr_store_release_u64(intent, EVR_INTENT_SET | wire);
 
-	block = evri_block_at(agent, (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS));
-	if (EVR_LIKELY(block))
-		evri_prefetch_write(block);
+	*ret_index = (uint32_t)(wire >> EVR_TOKEN_GENERATION_BITS);
+	block = evri_block_at(agent, *ret_index);
+	evri_prefetch_write(block);
 	if (head % EVRI_RING_LINE_SLOTS == 0)
-		evri_ring_look_ahead(agent, slot, lap);
-	/* SYNC ring/slot (release), pairs with the loads in evri_ring_push_many(),
-	 * evri_ring_push_single() and evri_pass_look_at_slots(): whoever sees the slot
-	 * empty sees the intent. */
-	evr_store_release_u64(slot, evri_slot_empty(lap + 1));
-	ring->head = ++head;
+		evri_ring_look_ahead(ring, agent, head);
+	/* SYNC ring/slot (release), pairs with the loads in evri_ring_push(),
+	 * evri_ring_push_on() and evri_pass_look_at_slots(): whoever sees the slot empty
+	 * sees the intent. */
+	if (alone)
+		evr_store_release_u64(slot, evri_slot_empty(lap + 1));
+	else if (EVR_UNLIKELY(!evr_cas_acq_rel_u64(slot, word, evri_slot_empty(lap + 1))))
+		return -EAGAIN;
 
-	error = evri_ring_mark(agent, wire, owned, ret_index, ret_word);
-	/* SYNC ring/hint (release), pairs with evri_ring_hint(), as in
-	 * evri_ring_push_single(). */
-	if (head % EVRI_RING_HINT_EVERY == 0)
-		evr_store_release_u64(&ring->shared->head_hint, head);
+	ring->head = ++head;
+	error = evri_ring_mark(agent, wire, block, owned, ret_word);
+	if (EVR_UNLIKELY(head % EVRI_RING_HINT_EVERY == 0))
+		evri_ring_raise_hint(&ring->shared->head_hint, head);
 	/* SYNC recovery/intent (release), pairs with evri_recovery_agent_intends().
 	 * Relaxed: the clearing could be seen before the mark, and the block would get
 	 * two owners. */
 	evr_store_release_u64(intent, 0);
 	return error;
-
-refused:
-	error = evri_ring_pop_refused(ring, word);
-	return error < 0 ? error : -EUCLEAN; /* never 0: nothing was taken */
 }
 
 /*
@@ -412,10 +208,34 @@ EVRI_INLINE int evri_ring_pop(struct evr_ring *ring, struct evr_agent *agent,
 				   uint64_t expected, uint32_t *ret_index,
 				   uint64_t *ret_word)
 {
-	if (EVR_UNLIKELY(ring->pop_side != EVRI_RING_SIDE_MANY))
-		return evri_ring_pop_single(ring, agent, owned, ret_index, ret_word);
-	return evri_ring_pop_many(ring, agent, owned, guard, expected, ret_index,
-				  ret_word);
+	uint64_t head = ring->head;
+	uint64_t lap = head >> ring->order;
+	/* SYNC ring/slot (acquire), pairs with the publishing in evri_ring_put(). Relaxed:
+	 * the block's old content is read. */
+	uint64_t word = evr_load_acquire_u64(&ring->slots[head & ring->mask]);
+	bool alone = ring->pop_side == EVRI_RING_SIDE_MINE;
+
+	/* EMPTY of the whole lap, at a position that is not ahead of the head: nothing
+	 * has come there yet. */
+	if (word == evri_slot_empty(lap) && ring->pop_side != EVRI_RING_SIDE_OTHERS)
+		return evri_ring_empty(ring);
+	/* FULL shows 15 bits of its lap. One who was stopped here for 2^15 laps is told
+	 * by the hint, which is looked at after the slot, that the head has moved. (One
+	 * who is alone moves it itself.)
+	 * SYNC ring/hint (acquire), pairs with evri_ring_raise_hint(). */
+	if (EVR_LIKELY(word - evri_slot_full(lap, 0) < EVR_SLOT_CLOSED &&
+		       ring->pop_side != EVRI_RING_SIDE_OTHERS && !guard &&
+		       (alone ||
+			evr_load_acquire_u64(&ring->shared->head_hint) <= head))) {
+		int error = evri_ring_take(ring, agent, owned, alone, head, &word,
+					   ret_index, ret_word);
+
+		if (EVR_LIKELY(error != -EAGAIN))
+			return error;
+		/* SYNC recovery/intent (release), as in evri_ring_take(). */
+		evr_store_release_u64(&agent->shared->intent[0], 0);
+	}
+	return evri_ring_pop_on(ring, agent, owned, guard, expected, ret_index, ret_word);
 }
 
 /**
@@ -572,7 +392,7 @@ EVR_INLINE int evr_ring_try_pop(struct evr_ring *ring, struct evr_agent *agent,
 		return error;
 	if (EVR_UNLIKELY(evr_block_word_state(word) == EVR_BLOCK_BURST))
 		return evri_ring_burst_first(ring, agent, index, ret);
-	evri_block_handle(agent, index, evri_block_at(agent, index), word, ret);
+	evri_block_handle(agent, index, evri_block_known(agent, index), word, ret);
 	return 0;
 }
 

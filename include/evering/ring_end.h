@@ -100,6 +100,9 @@ EVRI_INLINE uint64_t evri_ring_walk_max(const struct evr_ring *ring)
 EVR_BEGIN_DECLS
 EVR_API uint64_t evri_ring_locate(const struct evr_ring *ring, uint64_t hint,
 				       int ahead, uint64_t local);
+/* Raises a hint. Only ever forwards: one that was stopped for an hour must not put it
+ * back. */
+EVR_API void evri_ring_raise_hint(struct evr_atomic_u64 *hint, uint64_t position);
 /* Why the single pusher, or popper, that read @word in the slot of its position cannot go
  * on: the error to return. A pusher that was told to hang up does so. */
 EVR_API int evri_ring_push_refused(struct evr_ring *ring, uint64_t word);
@@ -131,19 +134,6 @@ EVRI_INLINE uint64_t evri_ring_hint(const struct evr_ring *ring,
 	if (EVR_UNLIKELY(evri_slot_ahead(word, before >> ring->order) < ahead))
 		return local;
 	return position;
-}
-
-/* Only ever forwards: one that was stopped for an hour must not put it back. */
-EVRI_INLINE void evri_ring_raise_hint(struct evr_atomic_u64 *hint, uint64_t position)
-{
-	uint64_t seen = evr_load_relaxed_u64(hint);
-
-	/* A hint that others keep raising need not be raised by us. SYNC ring/hint
-	 * (release), pairs with evri_ring_hint(): the slots up to @position are seen
-	 * as passed by whoever sees the hint. */
-	for (int tries = 0; tries < EVRI_RING_HINT_EVERY && seen < position; tries++)
-		if (evr_cas_release_u64(hint, &seen, position))
-			break;
 }
 
 #endif

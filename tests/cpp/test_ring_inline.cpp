@@ -136,3 +136,20 @@ BOOST_AUTO_TEST_CASE(a_dead_pusher_is_told_of_and_followed)
 	BOOST_TEST(ends.in.try_push(8));
 	BOOST_TEST(ends.out.try_pop().value() == 8U);
 }
+
+BOOST_AUTO_TEST_CASE(one_who_finds_nothing_backs_off_and_gets_it_when_it_is_there)
+{
+	pair_of_ends ends(3);
+	evering::backoff backoff;
+	std::optional<std::uint64_t> got;
+	int looks = 0;
+
+	while (!(got = ends.out.try_pop())) {
+		if (++looks == 8)
+			BOOST_TEST(ends.in.try_push(5));
+		backoff.wait();
+	}
+	backoff.reset();
+	BOOST_TEST(*got == 5U);
+	BOOST_TEST(looks == 8);
+}

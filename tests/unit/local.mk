@@ -17,6 +17,7 @@ unit_ldadd = $(evr_core) $(CRITERION_LIBS)
 # One a line, in alphabetical order.
 unit_programs = \
 	tests/unit/test_atomic \
+	tests/unit/test_backoff \
 	tests/unit/test_base \
 	tests/unit/test_block \
 	tests/unit/test_channel \
@@ -79,6 +80,7 @@ unit_programs = \
 	tests/unit/test_watch
 
 tests_unit_test_atomic_LDADD = $(unit_ldadd)
+tests_unit_test_backoff_LDADD = $(unit_ldadd)
 tests_unit_test_cpu_LDADD = $(unit_ldadd)
 tests_unit_test_doorbell_LDADD = $(unit_ldadd)
 # This one contains doorbell.c, on top of a kernel of its own.
