@@ -59,9 +59,14 @@ static int look_for_dead(struct evri_wait *wait, struct evr_agent *agent, uint64
 		result = evr_recoverer_open(agent, &wait->recoverer);
 	if (result == 0)
 		result = evr_recoverer_step(wait->recoverer, LOOKS_PER_STEP, NULL);
-	/* Over, but some died since it began: it was not for them. */
-	wait->recovering = result == 1 || ((result == 0 || result == -EAGAIN) &&
-					   deaths_so_far(agent) != wait->deaths_before);
+	wait->recovering = result == 1;
+	/* Over, but some died since it began: it was not for them, the next one is. */
+	if (result == 0 || result == -EAGAIN) {
+		uint32_t deaths = deaths_so_far(agent);
+
+		wait->recovering = deaths != wait->deaths_before;
+		wait->deaths_before = deaths;
+	}
 	/* Something waits for one that is stopped: it can wait a little longer than one
 	 * pass over the whole pool by every waiter in every interval is worth. */
 	wait->next_check_ns = now_ns + (result == -EAGAIN ? POSTPONED_INTERVALS : 1) *
