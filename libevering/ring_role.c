@@ -90,9 +90,13 @@ int evri_ring_push_refused(struct evr_ring *ring, uint64_t word)
 	uint64_t lap = ring->tail >> ring->order;
 	int ahead = evri_slot_ahead(word, lap);
 
-	if (hung_up(ring))
-		return evri_ring_close_guarded(ring, NULL, 0) == -EUCLEAN ? -EUCLEAN :
-									    -EPIPE;
+	/* -EPIPE only when CLOSED is in: who is told so does not come again, and while it
+	 * keeps its role nobody else closes. */
+	if (hung_up(ring)) {
+		int error = evri_ring_close_guarded(ring, NULL, 0);
+
+		return error < 0 ? error : -EPIPE;
+	}
 	if (word == evri_slot_full(lap, EVR_SLOT_CLOSED))
 		return -EPIPE;
 	return ahead == -1 ? -EAGAIN : -EUCLEAN;
