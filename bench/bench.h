@@ -59,6 +59,7 @@ int bench_try_(const char *file, int line, const char *call, int result);
  *             many receivers, that works for a time.
  * @threads:   the sides are threads of one process.
  * @skipped:   why it is not measured here; nothing else is set then.
+ * @lone_receiver: of a team: one receiver for all its senders, with a CPU to itself.
  */
 struct bench_subject {
 	const char *case_name;
@@ -71,6 +72,7 @@ struct bench_subject {
 	uint32_t pairs;
 	bool threads;
 	const char *skipped;
+	bool lone_receiver;
 };
 
 /**
@@ -124,6 +126,7 @@ extern const struct bench_subject bench_message[];
 extern const struct bench_subject bench_message_no_intent_clear[];
 extern const struct bench_subject bench_channel[];
 extern const struct bench_subject bench_inline[];
+extern const struct bench_subject bench_lanes[];
 /* Peers. */
 extern const struct bench_subject bench_rte[];
 extern const struct bench_subject bench_rte_block[];

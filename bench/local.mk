@@ -21,6 +21,7 @@ bench_evr_bench_SOURCES = \
 	bench/ck.c \
 	bench/floors.c \
 	bench/inline.c \
+	bench/lanes.c \
 	bench/main.c \
 	bench/message.c \
 	bench/message_burst.c \

@@ -84,7 +84,9 @@ static void send_all(void *opened, uint64_t first, uint64_t count)
 	int error;
 
 	for (uint64_t i = first; i < first + count; i++) {
-		for (struct evr_backoff backoff = { 0 }; (error = evr_block_alloc(agent, WORDS * 8, &block)) < 0;) {
+		struct evr_backoff backoff = { 0 };
+
+		while ((error = evr_block_alloc(agent, WORDS * 8, &block)) < 0) {
 			bench_check(error == -ENOSPC);
 			evr_backoff_wait(&backoff);
 		}
@@ -92,8 +94,8 @@ static void send_all(void *opened, uint64_t first, uint64_t count)
 		uint64_t *words = block.payload;
 		for (uint64_t k = 0; k < WORDS; k++)
 			evr_plain_store_u64(&words[k], i + k);
-		for (struct evr_backoff backoff = { 0 }; (error = evr_ring_try_push(&end->ring, agent,
-						       block.token)) < 0;) {
+		backoff.pauses = 0;
+		while ((error = evr_ring_try_push(&end->ring, agent, block.token)) < 0) {
 			bench_check(error == -EAGAIN);
 			evr_backoff_wait(&backoff);
 		}
@@ -108,7 +110,9 @@ static void take_all(void *opened, uint64_t first, uint64_t count)
 	int error;
 
 	for (uint64_t i = first; i < first + count; i++) {
-		for (struct evr_backoff backoff = { 0 }; (error = evr_ring_try_pop(&end->ring, agent, &block)) < 0;) {
+		struct evr_backoff backoff = { 0 };
+
+		while ((error = evr_ring_try_pop(&end->ring, agent, &block)) < 0) {
 			bench_check(error == -EAGAIN);
 			evr_backoff_wait(&backoff);
 		}

@@ -299,7 +299,9 @@ PEER_INLINE void peer_team_receive(peer_move *take, struct peer_end *end,
 	{ "mpmc_4p4c", subject, 0, create, open,                                         \
 	  { name##_team_send, name##_team_receive }, destroy, 4, how, NULL },            \
 	{ "mpmc_8p8c", subject, 0, create, open,                                         \
-	  { name##_team_send, name##_team_receive }, destroy, 8, how, NULL }
+	  { name##_team_send, name##_team_receive }, destroy, 8, how, NULL },            \
+	{ "lanes_4p", subject, 0, create, open,                                          \
+	  { name##_team_send, name##_team_receive }, destroy, 4, how, NULL, true }
 
 /* Instead of a peer that is not there. */
 #define PEER_SKIPPED(peer, reason)                                                       \

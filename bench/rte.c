@@ -122,8 +122,10 @@ static void zero_copy_send(void *opened, uint64_t first, uint64_t count)
 	struct rte_ring_zc_data room;
 
 	for (uint64_t i = first; i < first + count; i += PEER_BURST_MAX) {
-		for (struct evr_backoff backoff = { 0 }; rte_ring_enqueue_zc_bulk_elem_start(ring, 64, PEER_BURST_MAX,
-							   &room, NULL) == 0;)
+		struct evr_backoff backoff = { 0 };
+
+		while (rte_ring_enqueue_zc_bulk_elem_start(ring, 64, PEER_BURST_MAX,
+							   &room, NULL) == 0)
 			evr_backoff_wait(&backoff);
 		peer_fill(room.ptr1, 8, room.n1, i);
 		if (room.n1 < PEER_BURST_MAX)
@@ -138,8 +140,10 @@ static void zero_copy_receive(void *opened, uint64_t first, uint64_t count)
 	struct rte_ring_zc_data there;
 
 	for (uint64_t i = first; i < first + count; i += PEER_BURST_MAX) {
-		for (struct evr_backoff backoff = { 0 }; rte_ring_dequeue_zc_bulk_elem_start(ring, 64, PEER_BURST_MAX,
-							   &there, NULL) == 0;)
+		struct evr_backoff backoff = { 0 };
+
+		while (rte_ring_dequeue_zc_bulk_elem_start(ring, 64, PEER_BURST_MAX,
+							   &there, NULL) == 0)
 			evr_backoff_wait(&backoff);
 		peer_verify(there.ptr1, 8, there.n1, i);
 		if (there.n1 < PEER_BURST_MAX)

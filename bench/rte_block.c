@@ -104,6 +104,8 @@ PEER_INLINE void messages_send(struct end *end, uint32_t burst, uint64_t first,
 	void *tokens[BATCH];
 
 	for (uint64_t i = first; i < first + count; i += burst) {
+		struct evr_backoff backoff = { 0 };
+
 		for (uint32_t n = 0; n < burst; n++) {
 			uintptr_t index = block_alloc(end);
 
@@ -112,7 +114,7 @@ PEER_INLINE void messages_send(struct end *end, uint32_t burst, uint64_t first,
 						    i + n + k);
 			tokens[n] = (void *)index;
 		}
-		for (struct evr_backoff backoff = { 0 }; rte_ring_mp_enqueue_bulk(end->out, tokens, burst, NULL) == 0;)
+		while (rte_ring_mp_enqueue_bulk(end->out, tokens, burst, NULL) == 0)
 			evr_backoff_wait(&backoff);
 	}
 }
@@ -123,7 +125,9 @@ PEER_INLINE void messages_take(struct end *end, uint32_t burst, uint64_t first,
 	void *tokens[BATCH];
 
 	for (uint64_t i = first; i < first + count; i += burst) {
-		for (struct evr_backoff backoff = { 0 }; rte_ring_mc_dequeue_bulk(end->in, tokens, burst, NULL) == 0;)
+		struct evr_backoff backoff = { 0 };
+
+		while (rte_ring_mc_dequeue_bulk(end->in, tokens, burst, NULL) == 0)
 			evr_backoff_wait(&backoff);
 		for (uint32_t n = 0; burst > 1 && n < burst; n++)
 			evri_prefetch_read(&end->blocks[(uintptr_t)tokens[n]]);

@@ -112,6 +112,11 @@ static uint32_t pairs_of(const struct bench_subject *subject)
 	return subject->pairs ? subject->pairs : 1;
 }
 
+static uint32_t sides_of(const struct bench_subject *subject)
+{
+	return pairs_of(subject) + (subject->lone_receiver ? 1 : pairs_of(subject));
+}
+
 static void take_cpu(int cpu, bool realtime)
 {
 	struct sched_param priority = { .sched_priority = 1 };
@@ -125,7 +130,7 @@ static void take_cpu(int cpu, bool realtime)
 }
 
 /* Sender, receiver, sender, ... one CPU after the other; when there are more sides than
- * CPUs, every CPU gets some of both. */
+ * CPUs, every CPU gets some of both. A lone receiver has the first CPU to itself. */
 static int cpu_of(const struct role *role)
 {
 	const struct bench_conditions *conditions = role->conditions;
@@ -133,6 +138,11 @@ static int cpu_of(const struct role *role)
 	uint32_t seat = role->number < pairs ? 2 * role->number
 					     : 2 * (role->number - pairs) + 1;
 
+	if (role->subject->lone_receiver && conditions->cpus_count > 1)
+		return conditions->cpus[role->number == pairs ?
+						0 :
+						1 + role->number %
+							    (conditions->cpus_count - 1)];
 	return conditions->cpus[(seat + seat / conditions->cpus_count) %
 				conditions->cpus_count];
 }
@@ -233,7 +243,7 @@ static void act_as_threads(struct role *role)
 {
 	pthread_t threads[BENCH_SIDES_MAX];
 	struct role roles[BENCH_SIDES_MAX];
-	uint32_t sides = 2 * pairs_of(role->subject);
+	uint32_t sides = sides_of(role->subject);
 
 	role->created = role->subject->create();
 	for (uint32_t i = 0; i < sides; i++) {
@@ -324,7 +334,7 @@ static bool await(pid_t *pids, uint32_t count, uint64_t until_ns)
 
 static void stage_open(struct stage *stage, const struct bench_subject *subject)
 {
-	uint32_t sides = 2 * pairs_of(subject);
+	uint32_t sides = sides_of(subject);
 	pthread_barrierattr_t shared;
 
 	pthread_barrierattr_init(&shared);
@@ -377,7 +387,7 @@ static void window(const struct stage *stage, uint32_t sides, uint64_t *ret_ns)
 }
 
 /* Nothing lost, nothing twice, nothing changed. */
-static void count_team(const struct stage *stage, uint32_t pairs,
+static void count_team(const struct stage *stage, uint32_t pairs, uint32_t sides,
 		       struct bench_sample *ret)
 {
 	const struct bench_tally *tallies = stage->team.tallies;
@@ -391,12 +401,14 @@ static void count_team(const struct stage *stage, uint32_t pairs,
 		most = count > most ? count : most;
 		sent += count;
 		sent_sum += tallies[i].sum;
-		received += tallies[pairs + i].count;
-		received_sum += tallies[pairs + i].sum;
+	}
+	for (uint32_t i = pairs; i < sides; i++) {
+		received += tallies[i].count;
+		received_sum += tallies[i].sum;
 	}
 	bench_check(sent == received);
 	bench_check(sent_sum == received_sum);
-	window(stage, 2 * pairs, &ns);
+	window(stage, sides, &ns);
 	ret->value = (double)received * 1e3 / (double)ns;
 	ret->fairness = most ? (double)least / (double)most : 0;
 }
@@ -410,7 +422,7 @@ void bench_run(const struct bench_subject *subject,
 		.conditions = conditions,
 		.stage = stage,
 	};
-	uint32_t processes = subject->threads ? 1 : 2 * pairs_of(subject);
+	uint32_t processes = subject->threads ? 1 : sides_of(subject);
 	uint64_t limit_ns = PAIR_LIMIT_NS;
 	pid_t pids[BENCH_SIDES_MAX] = { 0 };
 	sigset_t child;
@@ -426,7 +438,7 @@ void bench_run(const struct bench_subject *subject,
 		role.number = i;
 		pids[i] = start(&role);
 	}
-	if (subject->pairs && !conduct(stage, 2 * subject->pairs, conditions->divisor))
+	if (subject->pairs && !conduct(stage, sides_of(subject), conditions->divisor))
 		limit_ns = 0; /* unless one has failed */
 	ret->hung = !await(pids, processes, bench_now_ns() + limit_ns);
 	if (ret->hung)
@@ -435,7 +447,7 @@ void bench_run(const struct bench_subject *subject,
 	if (!subject->threads)
 		subject->destroy(role.created);
 	if (subject->pairs) {
-		count_team(stage, subject->pairs, ret);
+		count_team(stage, subject->pairs, sides_of(subject), ret);
 	} else {
 		uint64_t ns = stage->end_ns[0] - stage->start_ns[0];
 

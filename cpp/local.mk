@@ -22,6 +22,7 @@ everinginclude_HEADERS += \
 	cpp/evering/report.hpp \
 	cpp/evering/request.hpp \
 	cpp/evering/ring_inline.hpp \
+	cpp/evering/ring_lanes.hpp \
 	cpp/evering/ring.hpp \
 	cpp/evering/uring.hpp
 # EVERING-HEADERS-END

@@ -47,12 +47,14 @@ libevering_core_la_SOURCES = \
 	libevering/pool.c \
 	libevering/pool_view.c \
 	libevering/pool_bulk.c \
+	libevering/pool_node.c \
 	libevering/pool_hardened.c \
 	libevering/pool_retire.c \
 	libevering/magazine.c \
 	libevering/ring.c \
 	libevering/ring_burst.c \
 	libevering/ring_inline.c \
+	libevering/ring_lanes.c \
 	libevering/ring_role.c \
 	libevering/ring_walk.c \
 	libevering/home.c \
@@ -124,6 +126,7 @@ everinginclude_HEADERS = \
 	include/evering/pool.h \
 	include/evering/pool_bulk.h \
 	include/evering/pool_extent.h \
+	include/evering/pool_node.h \
 	include/evering/pool_stats.h \
 	include/evering/recovery.h \
 	include/evering/region.h \
@@ -132,6 +135,7 @@ everinginclude_HEADERS = \
 	include/evering/ring_burst.h \
 	include/evering/ring_cell.h \
 	include/evering/ring_inline.h \
+	include/evering/ring_lanes.h \
 	include/evering/ring_end.h \
 	include/evering/ring_role.h \
 	include/evering/ring_slot.h \

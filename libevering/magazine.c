@@ -108,17 +108,25 @@ uint64_t evri_chunk_take(struct evr_agent *agent, uint32_t chunk, uint32_t wante
 	return taken;
 }
 
-static int refill(struct evr_agent *agent, uint32_t class_index)
+/* The chunks of a class are numbered through, span by span: some of them, in a row. */
+struct stretch {
+	uint32_t class_index;
+	uint32_t begin;
+	uint32_t end;
+};
+
+/* One batch from the first chunk of a span, of those from @begin on and before @end, that
+ * has free blocks. How many chunks were passed over. */
+static uint32_t refill_from_span(struct evr_agent *agent, const struct evri_span *span,
+				 uint32_t begin, uint32_t end)
 {
 	struct evr_pool *pool = agent->pool;
-	struct evri_magazine *magazine = &agent->magazines[class_index];
-	uint32_t chunks_count = evri_pool_class_chunks(pool, class_index);
+	struct evri_magazine *magazine = &agent->magazines[span->class_index];
 	uint32_t state = agent->flags & EVR_POOL_UNTRACKED ? (uint32_t)EVR_BLOCK_OWNED :
 							     (uint32_t)EVR_BLOCK_CACHED;
 
-	for (uint32_t i = 0; i < chunks_count && magazine->count == 0; i++) {
-		uint32_t within = (magazine->next_chunk + i) % chunks_count;
-		uint32_t chunk = evri_pool_class_chunk(pool, class_index, within);
+	for (uint32_t within = begin; within < end; within++) {
+		uint32_t chunk = span->first_chunk + within;
 		uint64_t bits;
 
 		if (evr_load_relaxed_u64(evri_pool_bits(pool, chunk)) == 0)
@@ -128,8 +136,62 @@ static int refill(struct evr_agent *agent, uint32_t class_index)
 			magazine->index[magazine->count++] =
 				chunk * EVR_POOL_CHUNK_BLOCKS +
 				(uint32_t)__builtin_ctzll(bits);
-		magazine->next_chunk = within;
+		if (magazine->count)
+			return within;
 	}
+	return end;
+}
+
+/* The same from a stretch of the class. @distance: of its spans, those so far from @node
+ * only; 0: from all. */
+static void refill_from(struct evr_agent *agent, const struct stretch *stretch,
+			uint32_t node, uint32_t distance)
+{
+	struct evr_pool *pool = agent->pool;
+	struct evri_magazine *magazine = &agent->magazines[stretch->class_index];
+	const struct evri_span *span = pool->spans;
+
+	for (uint32_t at = 0; at < stretch->end && magazine->count == 0; span++) {
+		uint32_t begin = stretch->begin > at ? stretch->begin - at : 0;
+		uint32_t end = stretch->end - at;
+
+		if (span->class_index != stretch->class_index)
+			continue;
+		if (end > span->chunks_count)
+			end = span->chunks_count;
+		if (begin < end && (distance == 0 || span->distance[node] == distance)) {
+			begin = refill_from_span(agent, span, begin, end);
+			if (magazine->count)
+				magazine->next_chunk = at + begin;
+			if (distance && span->nodes && !(span->nodes >> node & 1))
+				agent->borrowed += magazine->count;
+		}
+		at += span->chunks_count;
+	}
+}
+
+static int refill(struct evr_agent *agent, uint32_t class_index)
+{
+	struct evr_pool *pool = agent->pool;
+	struct evri_magazine *magazine = &agent->magazines[class_index];
+	uint32_t chunks_count = evri_pool_class_chunks(pool, class_index);
+	/* From where there was something the last time, once around. */
+	struct stretch rest = { class_index, magazine->next_chunk, chunks_count };
+	struct stretch before = { class_index, 0, magazine->next_chunk };
+	uint32_t node = 0, distance = 0;
+
+	/* Near ones first, where that makes a difference. */
+	if (evr_load_relaxed_u32(&pool->scattered)) {
+		node = evri_agent_node(agent);
+		distance = evri_pool_next_distance(pool, class_index, node, 0);
+	}
+	do {
+		refill_from(agent, &rest, node, distance);
+		refill_from(agent, &before, node, distance);
+		if (distance)
+			distance = evri_pool_next_distance(pool, class_index, node,
+							   distance);
+	} while (distance && magazine->count == 0);
 	scatter(magazine);
 	return magazine->count ? 0 : -ENOSPC;
 }

@@ -413,6 +413,9 @@ int evri_os_affinity_get(uint64_t *words, size_t words_count);
 int evri_os_affinity_set(const uint64_t *words, size_t words_count);
 
 int evri_os_current_cpu(int *ret_cpu, int *ret_node);
+/* The node of the CPU that the thread runs on, 0 where that cannot be told. Where the
+ * kernel lends code for it, without a system call. */
+int evri_os_current_node(void);
 
 /* -ENODEV: there is no such CPU online. Everything is in node 0 without NUMA. */
 int evri_os_cpu_node(int cpu, int *ret_node);
@@ -420,6 +423,9 @@ int evri_os_cpu_node(int cpu, int *ret_node);
 /* One more than the largest node number that the kernel can have. */
 int evri_os_nodes_limit(void);
 bool evri_os_node_exists(int node);
+/* As the firmware tells it, 10 being a node's own memory, for nodes that are there; 0: it
+ * does not. */
+int evri_os_node_distance(int from, int to);
 /* May this process take memory from the node? */
 bool evri_os_node_allowed(int node);
 /* Does it, where it does not ask for nodes? It may be bound to some (numactl). */

@@ -112,6 +112,15 @@ int evri_os_current_cpu(int *ret_cpu, int *ret_node)
 	return 0;
 }
 
+int evri_os_current_node(void)
+{
+	EVRI_OS_KEEP_ERRNO;
+	unsigned cpu;
+	unsigned node;
+
+	return getcpu(&cpu, &node) == 0 ? (int)node : 0;
+}
+
 int evri_os_cpu_node(int cpu, int *ret_node)
 {
 	EVRI_OS_KEEP_ERRNO;
@@ -132,6 +141,13 @@ int evri_os_nodes_limit(void)
 	EVRI_OS_KEEP_ERRNO;
 
 	return nodes_known() ? numa_max_node() + 1 : 1;
+}
+
+int evri_os_node_distance(int from, int to)
+{
+	EVRI_OS_KEEP_ERRNO;
+
+	return nodes_known() ? numa_distance(from, to) : 0;
 }
 
 bool evri_os_node_allowed(int node)

@@ -377,6 +377,7 @@ int evr_agent_open(struct evr_pool *pool, struct evr_agent *ret)
 	ret->flags = pool->flags;
 	ret->classes_count = (uint16_t)pool->classes_count;
 	ret->tag = region->tag;
+	ret->node = -1;
 	evr_fetch_add_relaxed_u32(&region->handles_open, 1);
 	return 0;
 }

@@ -13,6 +13,9 @@
 /* One for each class, and for each extent that the directory can have. */
 #define EVRI_SPANS_MAX (EVR_POOL_CLASSES_MAX + EVRI_DIRECTORY_ENTRIES)
 
+/* Nodes that are told apart, as in struct evr_range_shared. */
+#define EVRI_NODES_MAX 64
+
 /* Chunks of one class in a row: those the pool began with, or an extent's. */
 struct evri_span {
 	uint32_t class_index;
@@ -22,6 +25,8 @@ struct evri_span {
 	uint32_t range;
 	bool beside; /* prefixes, not in front of the payloads */
 	struct evr_atomic_u64 *word; /* of the extent's header; NULL: it always serves */
+	uint64_t nodes;              /* that its range was placed on; 0: not known */
+	uint8_t distance[EVRI_NODES_MAX]; /* from each node's CPUs, 10: its own memory */
 };
 
 struct evr_pool {
@@ -40,6 +45,7 @@ struct evr_pool {
 	struct evr_atomic_u32 chunks_count; /* known ones end here */
 	struct evr_atomic_u32 chunks_known; /* how many they are */
 	struct evr_atomic_u32 spans_count;
+	struct evr_atomic_u32 scattered; /* not all spans are on the same nodes */
 	struct evri_span spans[EVRI_SPANS_MAX];
 	pthread_mutex_t learn_lock; /* of what follows */
 	bool known[EVRI_DIRECTORY_ENTRIES];
@@ -156,16 +162,27 @@ static inline struct evr_atomic_u64 *evri_pool_bits(const struct evr_pool *pool,
 	return pool->bits[chunk];
 }
 
-/* How many chunks of a class are known, and which is the @nth of them. */
+/* How many chunks of a class are known. */
 uint32_t evri_pool_class_chunks(const struct evr_pool *pool, uint32_t class_index);
-uint32_t evri_pool_class_chunk(const struct evr_pool *pool, uint32_t class_index,
-			       uint32_t nth);
 
 /* What has become of the extent that a chunk lies in: enum evr_extent_state. */
 uint32_t evri_pool_chunk_state(const struct evr_pool *pool, uint32_t chunk);
 
 /* Frees the view's memory, without the looks of evr_pool_close(). */
 void evri_pool_free(struct evr_pool *pool);
+
+/* ---- pool_node.c ---- */
+
+/* Fills in a span's nodes, bits as in struct evr_range_shared, and distances. */
+void evri_span_place(struct evri_span *span, uint64_t nodes);
+
+/* The node that the agent wants blocks of, now. */
+uint32_t evri_agent_node(const struct evr_agent *agent);
+
+/* The least distance beyond @distance that spans of the class have from a node; 0: there
+ * is none. */
+uint32_t evri_pool_next_distance(const struct evr_pool *pool, uint32_t class_index,
+				 uint32_t node, uint32_t distance);
 
 /* ---- pool_retire.c ---- */
 
@@ -226,7 +243,7 @@ evri_block_content_of(const struct evr_agent *agent, uint32_t container_index,
 {
 	struct evr_block_shared *content = evri_block_at(agent, (uint32_t)entry);
 
-	if (!content)
+	if (!content || evr_block_word_state(entry) != EVR_BLOCK_IN)
 		return NULL;
 
 	uint64_t word = evr_load_relaxed_u64(&content->word);
@@ -238,9 +255,11 @@ evri_block_content_of(const struct evr_agent *agent, uint32_t container_index,
 	return content;
 }
 
+/* Never 0, which is no entry: the state sees to that, where block 0 is in its generation
+ * 0 again. */
 static inline uint64_t evri_block_content_entry(uint32_t index, uint64_t word)
 {
-	return (evr_block_word_generation(word) << EVR_BLOCK_GENERATION_SHIFT) | index;
+	return evr_block_word(evr_block_word_generation(word), EVR_BLOCK_IN, index);
 }
 
 /* How many entries a burst has, no more than fit into its payload. Read once: a peer may

@@ -49,6 +49,10 @@ static void take_span(struct evr_pool *pool, const struct evri_span *span,
 	}
 	pool->spans[spans] = *span;
 	pool->spans[spans].beside = class->alignment > EVR_CACHE_LINE_BYTES;
+	evri_span_place(&pool->spans[spans],
+			evr_plain_load_u64(&pool->region->ranges[span->range].nodes));
+	if (pool->spans[spans].nodes != pool->spans[0].nodes)
+		evr_store_relaxed_u32(&pool->scattered, 1);
 	/* SYNC pool/chunk (release), pairs with evri_pool_class_chunks(). */
 	evr_store_release_u32(&pool->spans_count, spans + 1);
 	evr_fetch_add_relaxed_u32(&pool->chunks_known, span->chunks_count);
@@ -67,20 +71,6 @@ uint32_t evri_pool_class_chunks(const struct evr_pool *pool, uint32_t class_inde
 		if (pool->spans[i].class_index == class_index)
 			chunks += pool->spans[i].chunks_count;
 	return chunks;
-}
-
-uint32_t evri_pool_class_chunk(const struct evr_pool *pool, uint32_t class_index,
-			       uint32_t nth)
-{
-	const struct evri_span *span = pool->spans;
-
-	for (;; span++) {
-		if (span->class_index != class_index)
-			continue;
-		if (nth < span->chunks_count)
-			return span->first_chunk + nth;
-		nth -= span->chunks_count;
-	}
 }
 
 /* Do @count blocks of this class lie inside an object, as evri_pool_place() puts them? */
@@ -121,6 +111,7 @@ static bool take_class(struct evr_pool *pool, const struct evri_object *object,
 		.first_chunk = class->first_chunk,
 		.chunks_count = class->chunks_count,
 		.blocks_count = class->blocks_count,
+		.range = object->range,
 	};
 
 	if (!evri_pool_payload_fits(class->payload_bytes) ||
@@ -177,7 +168,7 @@ static int take_header(struct evr_pool *pool, const struct evri_object *object)
 static int take_extent(struct evr_pool *pool, const struct evri_object *object)
 {
 	struct evr_pool_extent_shared header;
-	struct evri_span span;
+	struct evri_span span = { 0 };
 
 	if (object->bytes < sizeof(header))
 		return -EUCLEAN;

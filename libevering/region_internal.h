@@ -161,6 +161,7 @@ enum evri_object_kind {
 	EVRI_OBJECT_URING = 3,
 	EVRI_OBJECT_EXTENT = 4, /* more blocks for the pool */
 	EVRI_OBJECT_INLINE_RING = 5,
+	EVRI_OBJECT_LANES = 6,
 };
 
 enum evri_entry_state {

@@ -36,16 +36,6 @@
 
 /* ---- role words ---- */
 
-static uint64_t role_word(uint32_t state, uint32_t record, uint32_t number)
-{
-	return evr_agent_word(state, record, number);
-}
-
-static uint32_t role_state(uint64_t word)
-{
-	return (uint32_t)(word >> 56);
-}
-
 /* Where it is to be read whether the holder lives: its record; NULL: no such record. */
 static const struct evr_atomic_u64 *life_of(const struct evr_region *region,
 					    uint64_t word)
@@ -65,7 +55,7 @@ bool evri_ring_inline_is_held(const struct evr_region *region, uint64_t role)
 {
 	const struct evr_atomic_u64 *life = life_of(region, role);
 
-	return role_state(role) == EVR_RING_ROLE_HELD && life &&
+	return evri_role_state(role) == EVR_RING_ROLE_HELD && life &&
 	       evr_load_acquire_u64(life) == alive_word(role);
 }
 
@@ -86,10 +76,10 @@ static void meet_other(struct evr_ring_inline *ring)
 	uint64_t word = evr_load_acquire_u64(other_role(ring));
 	const struct evr_atomic_u64 *life = life_of(ring->region, word);
 
-	ring->other = role_state(word) == EVR_RING_ROLE_CLOSED ? 0 : word;
+	ring->other = evri_role_state(word) == EVR_RING_ROLE_CLOSED ? 0 : word;
 	ring->other_life = other_role(ring);
 	ring->other_alive = word;
-	if (role_state(word) == EVR_RING_ROLE_HELD && life) {
+	if (evri_role_state(word) == EVR_RING_ROLE_HELD && life) {
 		ring->other_life = life;
 		ring->other_alive = alive_word(word);
 	}
@@ -134,6 +124,32 @@ static int find_room(struct evr_ring_inline *ring)
 	return 0;
 }
 
+/* A role changes hands no more often while one looks. */
+#define LOOKS_MAX 16
+
+/*
+ * What is said to who finds nothing to do: -EAGAIN, the other side is there or may come;
+ * -EPIPE, it has ended the ring; -EOWNERDEAD, it was certainly there, and is dead. Nobody
+ * who comes, or goes, between two looks is one who died: the role says so.
+ */
+static int ask_after_other(struct evr_ring_inline *ring)
+{
+	for (int looks = 0; looks < LOOKS_MAX; looks++) {
+		if (looks > 0 || evr_load_acquire_u64(other_role(ring)) != ring->other ||
+		    evr_load_acquire_u64(ring->other_life) != ring->other_alive)
+			meet_other(ring);
+		if (ring->other == 0)
+			return -EPIPE;
+		if (evr_load_acquire_u64(ring->other_life) == ring->other_alive)
+			return -EAGAIN;
+		/* Dead, if the role is still his; else somebody came or went. */
+		if (evri_role_state(ring->other) == EVR_RING_ROLE_HELD &&
+		    evr_load_acquire_u64(other_role(ring)) == ring->other)
+			return -EOWNERDEAD;
+	}
+	return -EAGAIN;
+}
+
 int evri_ring_inline_make_room(struct evr_ring_inline *ring)
 {
 	int error;
@@ -147,16 +163,7 @@ int evri_ring_inline_make_room(struct evr_ring_inline *ring)
 	error = find_room(ring);
 	if (error < 0 || ring->at_hand > 0)
 		return error;
-	return evr_load_acquire_u64(ring->other_life) == ring->other_alive ? -EAGAIN :
-									     -EOWNERDEAD;
-}
-
-/* What a word may say in a cell in which nothing counts beyond @known: just that, or all
- * of the lap before. */
-static bool says_nothing_new(uint64_t word, uint64_t known, uint32_t per_cell)
-{
-	return word == known || ((known & EVRI_CELL_COUNT_MASK) == 0 &&
-				 word == known - EVRI_CELL_LAP_ONE + per_cell);
+	return ask_after_other(ring);
 }
 
 int evri_ring_inline_look_after(struct evr_ring_inline *ring, uint64_t word)
@@ -169,7 +176,7 @@ int evri_ring_inline_look_after(struct evr_ring_inline *ring, uint64_t word)
 		evr_store_release_u64(&ring->shared->head, ring->position);
 		ring->told = ring->position;
 	}
-	if (EVR_UNLIKELY(!says_nothing_new(word, ring->word,
+	if (EVR_UNLIKELY(!evri_cell_says_nothing_new(word, ring->word,
 					   evri_cell_entries(ring->pop_bytes))))
 		return -EUCLEAN;
 	/* SYNC ring-inline/role (acquire), pairs with evr_ring_inline_close(): what was
@@ -179,12 +186,7 @@ int evri_ring_inline_look_after(struct evr_ring_inline *ring, uint64_t word)
 		return -EAGAIN;
 
 	meet_other(ring);
-	if (ring->other == 0)
-		error = -EPIPE;
-	else if (evr_load_acquire_u64(ring->other_life) != ring->other_alive)
-		error = -EOWNERDEAD;
-	else
-		error = -EAGAIN;
+	error = ask_after_other(ring);
 	left = evri_cell_entries(ring->pop_bytes) - (ring->word & EVRI_CELL_COUNT_MASK);
 	word = load_word(ring->cell) - ring->word;
 	if (word - 1 >= left)
@@ -206,8 +208,8 @@ void evri_ring_inline_init(struct evr_ring_inline_shared *shared, uint32_t entry
 	shared->entry_bytes = entry_bytes;
 	shared->order = order;
 	shared->flags = flags;
-	evr_store_relaxed_u64(&shared->pusher, role_word(EVR_RING_ROLE_FREE, 0, 0));
-	evr_store_relaxed_u64(&shared->popper, role_word(EVR_RING_ROLE_FREE, 0, 0));
+	evr_store_relaxed_u64(&shared->pusher, evri_role_word(EVR_RING_ROLE_FREE, 0, 0));
+	evr_store_relaxed_u64(&shared->popper, evri_role_word(EVR_RING_ROLE_FREE, 0, 0));
 	evr_store_relaxed_u64(&shared->freed, EVR_RING_INLINE_FIRST_LAP * first);
 	evr_store_relaxed_u64(&shared->shown, EVR_RING_INLINE_FIRST_LAP * first);
 	evr_store_relaxed_u64(&shared->head, EVR_RING_INLINE_FIRST_LAP * first);
@@ -304,11 +306,10 @@ static int find_tail(const struct evr_ring_inline *ring, uint32_t entry_bytes,
 
 		stand_at(&at, entry_bytes, freed);
 		*ret = freed;
-		return freed % per_cell == 0 &&
-				       says_nothing_new(load_word(at.cell), at.word,
-							per_cell) ?
-			       0 :
-			       -EUCLEAN;
+		if (freed % per_cell == 0 &&
+		    evri_cell_says_nothing_new(load_word(at.cell), at.word, per_cell))
+			return 0;
+		return -EUCLEAN;
 	}
 	while (not_begun - begun > 1) {
 		uint64_t middle = begun + (not_begun - begun) / 2;
@@ -361,12 +362,14 @@ static int begin_to_pop(struct evr_ring_inline *ring, uint32_t entry_bytes)
 }
 
 /* The role from one who is certainly dead, or from nobody. */
-static int claim(struct evr_region *region, struct evr_atomic_u64 *role, uint64_t *ret)
+int evri_ring_inline_claim(struct evr_region *region, struct evr_atomic_u64 *role,
+			   uint64_t *ret)
 {
-	uint64_t mine = role_word(EVR_RING_ROLE_HELD, region->record, region->number);
+	uint64_t mine =
+		evri_role_word(EVR_RING_ROLE_HELD, region->record, region->number);
 	uint64_t word = evr_load_acquire_u64(role);
 
-	if (role_state(word) == EVR_RING_ROLE_CLOSED)
+	if (evri_role_state(word) == EVR_RING_ROLE_CLOSED)
 		return -EPIPE;
 	if (evri_ring_inline_is_held(region, word))
 		(void)evr_participant_find_dead(region);
@@ -425,7 +428,7 @@ int evri_ring_inline_take(struct evr_ring_inline *ring, uint32_t role,
 {
 	struct evr_atomic_u64 *word = role == EVR_RING_PUSHER ? &ring->shared->pusher :
 								&ring->shared->popper;
-	int error = claim(ring->region, word, &ring->mine);
+	int error = evri_ring_inline_claim(ring->region, word, &ring->mine);
 
 	if (error < 0)
 		return error;
@@ -434,7 +437,8 @@ int evri_ring_inline_take(struct evr_ring_inline *ring, uint32_t role,
 	if (error < 0) {
 		uint64_t mine = ring->mine;
 
-		evr_cas_acq_rel_u64(word, &mine, role_word(EVR_RING_ROLE_FREE, 0, 0));
+		evr_cas_acq_rel_u64(word, &mine,
+				    evri_role_word(EVR_RING_ROLE_FREE, 0, 0));
 		return evri_fail(error, "the cells of the ring contradict its header");
 	}
 	meet_other(ring);
@@ -477,12 +481,12 @@ static void end(struct evr_ring_inline *ring, uint32_t state)
 		return;
 	if (ring->pop_bytes)
 		evr_store_release_u64(&ring->shared->head, ring->position);
-	/* SYNC ring-inline/role (release), pairs with claim() and with
+	/* SYNC ring-inline/role (release), pairs with evri_ring_inline_claim() and with
 	 * evri_ring_inline_look_after(): what we pushed or freed is seen. */
 	evr_cas_acq_rel_u64(my_role(ring), &mine,
 			    state == EVR_RING_ROLE_FREE ?
-				    role_word(state, 0, 0) :
-				    role_word(state, ring->region->record,
+				    evri_role_word(state, 0, 0) :
+				    evri_role_word(state, ring->region->record,
 					      ring->region->number));
 	ring->mine = 0;
 	ring->push_bytes = 0;

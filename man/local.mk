@@ -30,6 +30,7 @@ evr_manual = \
 	man/evering_report.3.in \
 	man/evering_ring.3.in \
 	man/evering_ring_inline.3.in \
+	man/evering_ring_lanes.3.in \
 	man/evering_token.3.in \
 	man/evering_uring.3.in \
 	man/evering_version.3.in \

@@ -19,6 +19,7 @@
  *	recover()                     what the dead held          recovery.hpp
  *	janitor                       the same, from a loop       janitor.hpp
  *	spsc<T>                       small entries, one to one   ring_inline.hpp
+ *	lanes<T>                      many to one                 ring_lanes.hpp
  *	backoff                       how to poll them            backoff.hpp
  *	number_set, pin()             CPUs, nodes, roles          cpu.hpp
  *
@@ -70,6 +71,7 @@
 #include <evering/request.hpp>
 #include <evering/ring.hpp>
 #include <evering/ring_inline.hpp>
+#include <evering/ring_lanes.hpp>
 #include <evering/uring.hpp>
 
 #endif

@@ -14,6 +14,7 @@
 #include <evering/pool.h>
 #include <evering/pool_bulk.h>
 #include <evering/pool_extent.h>
+#include <evering/pool_node.h>
 #include <evering/pool_stats.h>
 #include <evering/region.hpp>
 
@@ -184,6 +185,29 @@ public:
 		return found;
 	}
 
+	/**
+	 * node_stats() - how many blocks of a class there are, and are free, on a memory
+	 * node; -1: where that is not known, or on several. See evr_pool_node_stats().
+	 * Throws as that fails.
+	 */
+	evr_pool_node_blocks node_stats(std::uint32_t class_index, int node) const
+	{
+		std::error_code error;
+		evr_pool_node_blocks found = node_stats(class_index, node, error);
+		detail::throw_with_detail_if(error, "evering::pool::node_stats");
+		return found;
+	}
+
+	evr_pool_node_blocks node_stats(std::uint32_t class_index, int node,
+				       std::error_code &error) const noexcept
+	{
+		evr_pool_node_blocks found = {};
+		found.size = sizeof(found);
+		error = to_error_code(
+			evr_pool_node_stats(get(), class_index, node, &found));
+		return found;
+	}
+
 	/** payload_max() - payload bytes of the largest class. */
 	std::uint64_t payload_max() const noexcept
 	{
@@ -244,6 +268,28 @@ public:
 	void flush() noexcept
 	{
 		evr_agent_flush(get());
+	}
+
+	/**
+	 * set_node() - its blocks are to come from this memory node, if that has some;
+	 * -1: from that of the CPU that it runs on. Throws as evr_agent_set_node() fails.
+	 */
+	void set_node(int node)
+	{
+		std::error_code error;
+		set_node(node, error);
+		detail::throw_with_detail_if(error, "evering::agent::set_node");
+	}
+
+	void set_node(int node, std::error_code &error) noexcept
+	{
+		error = to_error_code(evr_agent_set_node(get(), node));
+	}
+
+	/** borrowed() - how many blocks it has had to take from other nodes. */
+	std::uint64_t borrowed() const noexcept
+	{
+		return evr_agent_borrowed(get());
 	}
 
 	/**

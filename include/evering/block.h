@@ -69,7 +69,7 @@ struct EVR_CACHE_ALIGNED evr_block_shared {
 	int32_t status;             /* of the response: >= 0, or a negative errno */
 	uint32_t request_bytes;     /* of the payload, as submitted; of a burst's list */
 	uint32_t response_bytes;    /* of the payload, as completed */
-	uint64_t contents[EVR_BLOCK_CONTENTS_MAX]; /* {generation 28 | 0 | index 32} */
+	uint64_t contents[EVR_BLOCK_CONTENTS_MAX]; /* {generation 28 | IN | index 32} */
 };
 
 EVR_STATIC_ASSERT(sizeof(struct evr_block_shared) == EVR_BLOCK_PREFIX_BYTES,

@@ -17,6 +17,7 @@
  *	janitor    the same, from an event loop             janitor.h
  *	ring       a bare queue of blocks                   ring.h
  *	           or of small entries, one to one          ring_inline.h
+ *	           many to one                              ring_lanes.h
  *
  * One process makes region, pool and uring, and hands the region's descriptor over:
  *
@@ -68,11 +69,13 @@
 #include <evering/pool.h>
 #include <evering/pool_bulk.h>
 #include <evering/pool_extent.h>
+#include <evering/pool_node.h>
 #include <evering/recovery.h>
 #include <evering/region.h>
 #include <evering/report.h>
 #include <evering/ring_cell.h>
 #include <evering/ring_inline.h>
+#include <evering/ring_lanes.h>
 #include <evering/ring_slot.h>
 #include <evering/ring_end.h>
 #include <evering/ring.h>

@@ -14,8 +14,9 @@
  * A block may be allocated in one process and freed in another: it has no home heap. Who
  * frees it must be its owner; what a block contains is freed with it.
  *
- * A class can be given more blocks while everybody works (pool_extent.h); many blocks at
- * once are in pool_bulk.h, numbers about a class in pool_stats.h.
+ * A class can be given more blocks while everybody works (pool_extent.h), on each memory
+ * node, too (pool_node.h); many blocks at once are in pool_bulk.h, numbers about a class
+ * in pool_stats.h.
  *
  * Blocks in a dead participant's hands and magazines come back by recovery (recovery.h).
  * Nothing in a magazine is the truth: the blocks' own words are.
@@ -194,7 +195,9 @@ struct evr_agent {
 	uint32_t flags;  /* of the pool */
 	uint16_t classes_count;
 	uint16_t tag; /* of the region */
-	uint64_t reserved[2];
+	int32_t node; /* where its blocks are to come from; -1: see pool_node.h */
+	uint32_t reserved32;
+	uint64_t borrowed; /* blocks that came from elsewhere */
 };
 
 EVR_BEGIN_DECLS

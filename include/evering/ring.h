@@ -40,8 +40,8 @@ EVR_API int evri_ring_burst_next(struct evr_ring *ring, struct evr_agent *agent,
 EVR_API int evri_ring_burst_first(struct evr_ring *ring, struct evr_agent *agent,
 				  uint32_t index, struct evr_block *ret);
 
-/* The push and the pop that did not succeed where this end stood: they look for the place,
- * and try until they did it or were told why not. As evri_ring_push() and
+/* The push and the pop that did not succeed where this end stood: they look for the
+ * place, and try until they did it or were told why not. As evri_ring_push() and
  * evri_ring_pop(); in ring_walk.c. */
 EVR_API int evri_ring_push_on(struct evr_ring *ring, uint64_t wire);
 EVR_API int evri_ring_pop_on(struct evr_ring *ring, struct evr_agent *agent, bool owned,
@@ -122,8 +122,14 @@ EVRI_INLINE int evri_ring_mark(struct evr_agent *agent, uint64_t wire,
 
 	uint64_t marked = evr_block_word_next(word, state, agent->number);
 	if (EVR_UNLIKELY(agent->flags & EVR_POOL_HARDENED)) {
-		/* Nobody else may change it now: whoever does has misused a token. */
-		if (!evr_cas_acq_rel_u64(&block->word, &word, marked))
+		uint64_t orphan = evr_block_word(evr_block_word_generation(word),
+						 evr_block_word_state(word),
+						 EVR_OWNER_ORPHAN);
+
+		/* Nobody may change it now but whoever recovers its sender, which makes
+		 * it nobody's: once. Others have misused a token. */
+		if (!evr_cas_acq_rel_u64(&block->word, &word, marked) &&
+		    (word != orphan || !evr_cas_acq_rel_u64(&block->word, &word, marked)))
 			return -EUCLEAN;
 	} else {
 		/* SYNC block/mark (release), pairs with evri_recovery_claim()'s load: a
@@ -210,8 +216,8 @@ EVRI_INLINE int evri_ring_pop(struct evr_ring *ring, struct evr_agent *agent,
 {
 	uint64_t head = ring->head;
 	uint64_t lap = head >> ring->order;
-	/* SYNC ring/slot (acquire), pairs with the publishing in evri_ring_put(). Relaxed:
-	 * the block's old content is read. */
+	/* SYNC ring/slot (acquire), pairs with the publishing in evri_ring_put().
+	 * Relaxed: the block's old content is read. */
 	uint64_t word = evr_load_acquire_u64(&ring->slots[head & ring->mask]);
 	bool alone = ring->pop_side == EVRI_RING_SIDE_MINE;
 
@@ -232,7 +238,8 @@ EVRI_INLINE int evri_ring_pop(struct evr_ring *ring, struct evr_agent *agent,
 
 		if (EVR_LIKELY(error != -EAGAIN))
 			return error;
-		/* SYNC recovery/intent (release), as in evri_ring_take(). */
+		/* SYNC recovery/intent (release), pairs with
+		 * evri_recovery_agent_intends(), as in evri_ring_take(). */
 		evr_store_release_u64(&agent->shared->intent[0], 0);
 	}
 	return evri_ring_pop_on(ring, agent, owned, guard, expected, ret_index, ret_word);

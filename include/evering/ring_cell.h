@@ -91,6 +91,15 @@ EVRI_INLINE uint64_t evri_cell_bytes(uint32_t entry_bytes)
 	       ~(uint64_t)(EVR_CACHE_LINE_BYTES - 1);
 }
 
+/* What a word may say in a cell in which nothing counts beyond @known: just that, or all
+ * of the lap before. */
+EVRI_INLINE bool evri_cell_says_nothing_new(uint64_t word, uint64_t known,
+					    uint32_t per_cell)
+{
+	return word == known || ((known & EVRI_CELL_COUNT_MASK) == 0 &&
+				 word == known - EVRI_CELL_LAP_ONE + per_cell);
+}
+
 /* As many cells as hold the capacity wherever in a cell it begins: a cell is written anew
  * from its first entry on, so all that it held must be freed by then. */
 EVRI_INLINE uint64_t evri_ring_inline_cells(uint32_t entry_bytes, uint32_t order)

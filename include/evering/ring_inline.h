@@ -147,7 +147,7 @@ EVRI_INLINE void evri_ring_inline_count(struct evr_ring_inline *ring,
 	uint64_t word = ring->word + count;
 
 	/* SYNC ring-inline/count (release), pairs with the load in
-	 * evri_ring_inline_may_pop(). Relaxed: the popper reads what the entry's bytes
+	 * evri_ring_inline_look(). Relaxed: the popper reads what the entry's bytes
 	 * were a lap ago. */
 	evr_store_release_u64((struct evr_atomic_u64 *)(void *)ring->cell, word);
 	ring->at_hand -= count;
@@ -156,14 +156,11 @@ EVRI_INLINE void evri_ring_inline_count(struct evr_ring_inline *ring,
 
 /* ---- popper ---- */
 
-EVRI_INLINE int evri_ring_inline_may_pop(struct evr_ring_inline *ring,
-					 uint32_t entry_bytes)
+/* Whether the pusher has counted more in this cell than is known here; it is at hand
+ * then. Else the word is empty's, or scribbled on: *ret_word. */
+EVRI_INLINE bool evri_ring_inline_look(struct evr_ring_inline *ring, uint32_t entry_bytes,
+				       uint64_t *ret_word)
 {
-	if (EVR_UNLIKELY(ring->pop_bytes != entry_bytes))
-		return -EINVAL;
-	if (EVR_LIKELY(ring->at_hand > 0))
-		return 0;
-
 	uint64_t left = evri_cell_entries(entry_bytes) -
 			(ring->word & EVRI_CELL_COUNT_MASK);
 	/* SYNC ring-inline/count (acquire), pairs with evri_ring_inline_count().
@@ -172,15 +169,27 @@ EVRI_INLINE int evri_ring_inline_may_pop(struct evr_ring_inline *ring,
 		(const struct evr_atomic_u64 *)(const void *)ring->cell);
 	uint64_t fresh = word - ring->word;
 
-	/* Anything but 1 to @left more of this lap: empty, or scribbled on. */
-	if (EVR_UNLIKELY(fresh - 1 >= left)) {
-		int error = evri_ring_inline_look_after(ring, word);
-
-		if (error < 0)
-			return error;
-		return 0;
-	}
+	*ret_word = word;
+	if (EVR_UNLIKELY(fresh - 1 >= left)) /* not 1 to @left more of this lap */
+		return false;
 	ring->at_hand = (uint32_t)fresh;
+	return true;
+}
+
+EVRI_INLINE int evri_ring_inline_may_pop(struct evr_ring_inline *ring,
+					 uint32_t entry_bytes)
+{
+	uint64_t word;
+
+	if (EVR_UNLIKELY(ring->pop_bytes != entry_bytes))
+		return -EINVAL;
+	if (EVR_LIKELY(ring->at_hand > 0 ||
+		       evri_ring_inline_look(ring, entry_bytes, &word)))
+		return 0;
+
+	int error = evri_ring_inline_look_after(ring, word);
+	if (error < 0)
+		return error;
 	return 0;
 }
 

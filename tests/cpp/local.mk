@@ -26,6 +26,7 @@ cpp_programs = \
 	tests/cpp/test_uring \
 	tests/cpp/test_request \
 	tests/cpp/test_ring_inline \
+	tests/cpp/test_ring_lanes \
 	tests/cpp/test_channel \
 	tests/cpp/test_janitor \
 	tests/cpp/test_processes
@@ -85,6 +86,11 @@ tests_cpp_test_ring_inline_SOURCES = tests/cpp/test_ring_inline.cpp \
 	tests/cpp/fixture.hpp
 tests_cpp_test_ring_inline_CPPFLAGS = $(cpp_test_cppflags)
 tests_cpp_test_ring_inline_LDADD = $(cpp_test_ldadd)
+
+tests_cpp_test_ring_lanes_SOURCES = tests/cpp/test_ring_lanes.cpp \
+	tests/cpp/fixture.hpp
+tests_cpp_test_ring_lanes_CPPFLAGS = $(cpp_test_cppflags)
+tests_cpp_test_ring_lanes_LDADD = $(cpp_test_ldadd)
 
 tests_cpp_test_channel_SOURCES = tests/cpp/test_channel.cpp tests/cpp/fixture.hpp \
 	tests/cpp/messages.hpp

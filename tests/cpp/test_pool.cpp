@@ -103,6 +103,23 @@ BOOST_AUTO_TEST_CASE(a_class_tells_who_has_its_blocks)
 	BOOST_TEST((refused == std::errc::invalid_argument));
 }
 
+BOOST_AUTO_TEST_CASE(blocks_are_counted_by_node_and_an_agent_may_choose_one)
+{
+	fixture::peer own = fixture::create();
+	block mine = block::alloc(own.agent, 4096);
+
+	BOOST_TEST(own.pool.node_stats(1, -1).blocks == fixture::large_count);
+	BOOST_TEST(own.pool.node_stats(1, -1).free < fixture::large_count);
+	BOOST_TEST(own.pool.node_stats(1, 3).blocks == 0U);
+	own.agent.set_node(3);
+	block other = block::alloc(own.agent, 64);
+	BOOST_TEST(own.agent.borrowed() == 0U);
+	auto refused = fixture::thrown_by([&] { own.agent.set_node(64); });
+	BOOST_TEST((refused == std::errc::invalid_argument));
+	refused = fixture::thrown_by([&] { own.pool.node_stats(2, 0); });
+	BOOST_TEST((refused == std::errc::invalid_argument));
+}
+
 BOOST_AUTO_TEST_CASE(many_blocks_come_and_go_in_one_call)
 {
 	fixture::peer own = fixture::create();

@@ -8,6 +8,7 @@ packages="libcriterion-dev"
 run_group() {
 	local part=(HAVE_CRITERION libcriterion-dev)
 	run_programs run_criterion 60 tests/unit/test_ "${part[@]}"
+	run_programs run_criterion 60 tests/unit/conform_ "${part[@]}"
 
 	# What happens when attach numbers run out needs a library with short ones.
 	grep -q '^[^#]*tests/unit/stress_' "$EVR_TOP/tests/unit/local.mk" || return 0

@@ -2,8 +2,9 @@
 #
 # Unit tests in C, with Criterion: one file per header, tests/unit/test_NAME.c (os.h,
 # which is long, has one more for each of its larger parts). The group "unit" of ./check
-# runs every program here whose name begins with test_. A new one needs a line in
-# unit_programs and one of this form below:
+# runs every program here whose name begins with test_, and conform_rings, the suite that
+# all kinds of ring are tried with. A new one needs a line in unit_programs and one of
+# this form below:
 #
 #	tests_unit_test_token_LDADD = $(unit_ldadd)
 #
@@ -16,6 +17,7 @@ unit_ldadd = $(evr_core) $(CRITERION_LIBS)
 
 # One a line, in alphabetical order.
 unit_programs = \
+	tests/unit/conform_rings \
 	tests/unit/test_atomic \
 	tests/unit/test_backoff \
 	tests/unit/test_base \
@@ -54,6 +56,7 @@ unit_programs = \
 	tests/unit/test_pool \
 	tests/unit/test_pool_aligned \
 	tests/unit/test_pool_bulk \
+	tests/unit/test_pool_node \
 	tests/unit/test_pool_stats \
 	tests/unit/test_pool_hardened \
 	tests/unit/test_pool_hostile \
@@ -69,7 +72,8 @@ unit_programs = \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_inline \
 	tests/unit/test_ring_inline_hostile \
-	tests/unit/test_ring_kinds \
+	tests/unit/test_ring_lanes \
+	tests/unit/test_ring_lanes_hostile \
 	tests/unit/test_ring_roles \
 	tests/unit/test_ring_slot \
 	tests/unit/test_sizes \
@@ -78,6 +82,18 @@ unit_programs = \
 	tests/unit/test_uring \
 	tests/unit/test_version \
 	tests/unit/test_watch
+
+# The conformance suite of all queues: its table, its properties, an adapter a family.
+tests_unit_conform_rings_SOURCES = \
+	tests/unit/conform.h \
+	tests/unit/conform_rings.c \
+	tests/unit/conform_order.c \
+	tests/unit/conform_others.c \
+	tests/unit/conform_tokens.c \
+	tests/unit/conform_inline.c \
+	tests/unit/conform_lanes.c \
+	tests/unit/conform_channel.c
+tests_unit_conform_rings_LDADD = $(unit_ldadd)
 
 tests_unit_test_atomic_LDADD = $(unit_ldadd)
 tests_unit_test_backoff_LDADD = $(unit_ldadd)
@@ -118,6 +134,7 @@ tests_unit_test_participant_LDADD = $(unit_ldadd)
 tests_unit_test_pool_LDADD = $(unit_ldadd)
 tests_unit_test_pool_aligned_LDADD = $(unit_ldadd)
 tests_unit_test_pool_bulk_LDADD = $(unit_ldadd)
+tests_unit_test_pool_node_LDADD = $(unit_ldadd)
 tests_unit_test_pool_stats_LDADD = $(unit_ldadd)
 tests_unit_test_pool_hardened_LDADD = $(unit_ldadd)
 tests_unit_test_pool_hostile_LDADD = $(unit_ldadd)
@@ -133,7 +150,8 @@ tests_unit_test_ring_burst_LDADD = $(unit_ldadd)
 tests_unit_test_ring_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_ring_inline_LDADD = $(unit_ldadd)
 tests_unit_test_ring_inline_hostile_LDADD = $(unit_ldadd)
-tests_unit_test_ring_kinds_LDADD = $(unit_ldadd)
+tests_unit_test_ring_lanes_LDADD = $(unit_ldadd)
+tests_unit_test_ring_lanes_hostile_LDADD = $(unit_ldadd)
 tests_unit_test_ring_roles_LDADD = $(unit_ldadd)
 tests_unit_test_ring_slot_LDADD = $(unit_ldadd)
 tests_unit_test_sizes_LDADD = $(unit_ldadd)
@@ -148,7 +166,8 @@ unit_stress_programs = tests/unit/stress_participant
 tests_unit_stress_participant_LDADD = $(unit_ldadd)
 
 EXTRA_DIST += tests/unit/common.h tests/unit/duo.h tests/unit/fixture.h \
-	tests/unit/inline.h tests/unit/meet.h tests/unit/named.h tests/unit/scene.h
+	tests/unit/inline.h tests/unit/lanes.h tests/unit/meet.h tests/unit/named.h \
+	tests/unit/scene.h
 
 if HAVE_CRITERION
 if STRESS_NUMBERS

@@ -49,6 +49,35 @@ Test(contain, a_content_is_freed_with_its_container)
 	end_family(&family);
 }
 
+/* Block 0 in generation 0: what names it must not look like nothing. */
+Test(contain, a_content_whose_generation_has_come_round_is_freed_with_its_container)
+{
+	struct evr_block content, container, seen;
+	struct evr_block others[64];
+	uint32_t count = 0;
+	struct peer peer;
+
+	peer_create(&peer, NULL);
+	evr_store_relaxed_u64(&evri_block_at(&peer.agent, 0)->word,
+			      evr_block_word(EVR_BLOCK_GENERATION_MASK, EVR_BLOCK_FREE,
+					     0));
+	container = must_alloc(&peer.agent, 64);
+	content = must_alloc(&peer.agent, 64);
+	while (evr_token_index(content.token) != 0 && count < 64) {
+		others[count++] = content;
+		content = must_alloc(&peer.agent, 64);
+	}
+	cr_assert_eq(evr_token_wire(content.token), 0);
+	cr_assert_eq(evr_block_contain(&peer.agent, container.token, content.token), 0);
+	MUST(evr_block_content(&peer.agent, container.token, 0, &seen));
+	cr_assert_eq(seen.payload, content.payload);
+	MUST(evr_block_free(&peer.agent, container.token));
+	while (count > 0)
+		MUST(evr_block_free(&peer.agent, others[--count].token));
+	peer_leaves_all_free(&peer);
+	peer_close(&peer);
+}
+
 Test(contain, a_content_cannot_be_freed_contained_or_opened_alone)
 {
 	struct evr_block second;

@@ -269,6 +269,27 @@ Test(layout, every_byte_of_an_inline_rings_header_is_where_it_was)
 	cr_assert_eq(evri_ring_inline_bytes(64, 10), 192 + 1024 * 128);
 }
 
+Test(layout, every_byte_of_the_lanes_header_is_where_it_was)
+{
+	static const struct field fields[] = {
+		FIELD(evr_ring_lanes_shared, magic, 0, 8),
+		FIELD(evr_ring_lanes_shared, entry_bytes, 8, 4),
+		FIELD(evr_ring_lanes_shared, order, 12, 4),
+		FIELD(evr_ring_lanes_shared, flags, 16, 4),
+		FIELD(evr_ring_lanes_shared, lanes_count, 20, 4),
+		FIELD(evr_ring_lanes_shared, popper, 24, 8),
+		FIELD(evr_ring_lanes_shared, intake, 32, 8),
+		FIELD(evr_ring_lanes_shared, used, 40, 8),
+		FIELD(evr_ring_lanes_shared, reserved, 48, 16),
+		FIELD(evr_ring_lanes_shared, hints, 64, 128),
+	};
+
+	EXPECT(evr_ring_lanes_shared, fields, 192);
+	cr_assert_eq(EVR_RING_LANES_MAGIC, UINT64_C(0x314e414c52727645));
+	cr_assert_eq(evri_ring_lanes_bytes(8, 10, 4),
+		     192 + 4 * evri_ring_inline_bytes(8, 10));
+}
+
 Test(layout, every_byte_of_a_slot_word_is_where_it_was)
 {
 	cr_assert_eq(evri_slot_empty(1), UINT64_C(0x0002000000000000));

@@ -6,6 +6,7 @@
  */
 
 #include "fixture.h"
+#include "pool_internal.h"
 
 #include <string.h>
 
@@ -212,14 +213,13 @@ Test(pool_hostile, a_container_that_lists_what_is_not_in_it_frees_nothing_of_it,
 		box = must_alloc(&peer.agent, 64);
 		shared = evri_block_at(&peer.agent, evr_token_index(box.token));
 		word = evr_load_relaxed_u64(&shared->word);
-		shared->contents[0] = evr_block_word_generation(word) << 36 |
-				      evr_token_index(box.token);
-		shared->contents[1] =
-			evr_block_word_generation(evr_load_relaxed_u64(
+		shared->contents[0] = evri_block_content_entry(
+			evr_token_index(box.token), word);
+		shared->contents[1] = evri_block_content_entry(
+			evr_token_index(victim.token),
+			evr_load_relaxed_u64(
 				&evri_block_at(&peer.agent, evr_token_index(victim.token))
-					 ->word))
-				<< 36 |
-			evr_token_index(victim.token);
+					 ->word));
 		shared->contents[2] = next_random(&seed) >> (round % 64);
 		for (place = 0; place < EVR_BLOCK_CONTENTS_MAX; place++) {
 			FAILS(-ENOENT, evr_block_content(&peer.agent, box.token,

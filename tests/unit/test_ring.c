@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 
-/* test_ring.c - ring.h: a queue of blocks; slots and hints that lie. */
+/* test_ring.c - ring.h: making a queue of blocks, ends that come late or were idle, whose
+ * a block is. What all queues have in common: conform_rings.c. */
 
 #include "fixture.h"
 
@@ -90,6 +91,34 @@ Test(ring, names_and_orders_out_of_range_are_the_callers_mistake)
 	end_queue(&queue);
 }
 
+Test(ring, flags_and_sizes_out_of_range_are_the_callers_mistake)
+{
+	struct evr_ring_options options = { .size = sizeof(options), .name = "r",
+					    .order = ORDER };
+	struct evr_ring ring;
+	struct peer peer;
+
+	peer_create(&peer, NULL);
+	FAILS(-EINVAL, evr_ring_create_with(peer.region, NULL, &ring));
+	options.flags = 4;
+	FAILS(-EINVAL, evr_ring_create_with(peer.region, &options, &ring));
+	options.flags = UINT32_MAX;
+	FAILS(-EINVAL, evr_ring_create_with(peer.region, &options, &ring));
+	options.flags = 0;
+	options.size = 1;
+	FAILS(-EINVAL, evr_ring_create_with(peer.region, &options, &ring));
+	options.size = sizeof(options);
+	options.range = 99;
+	FAILS(-EINVAL, evr_ring_create_with(peer.region, &options, &ring));
+	FAILS(-ENOENT, evr_ring_open(peer.region, "r", &ring));
+	/* One who knows no flags gets a ring for many. */
+	options.range = 0;
+	options.size = offsetof(struct evr_ring_options, flags);
+	MUST(evr_ring_create_with(peer.region, &options, &ring));
+	cr_assert_eq(evr_ring_flags(&ring), 0);
+	peer_close(&peer);
+}
+
 Test(ring, a_name_is_given_once_and_says_which_kind_it_names)
 {
 	struct evr_ring ring;
@@ -116,55 +145,7 @@ Test(ring, one_that_does_not_fit_leaves_the_region_as_it_was)
 	end_queue(&queue);
 }
 
-/* ---- first in, first out ---- */
-
-Test(ring, blocks_come_out_in_the_order_in_which_they_went_in, .timeout = 20)
-{
-	struct queue queue;
-	uint64_t number = 0;
-	uint64_t expected = 0;
-	uint64_t seed = 3;
-
-	make_queue(&queue, ORDER);
-	while (number < 20000) {
-		uint64_t burst = next_random(&seed) % (CAPACITY + 1);
-
-		while (burst-- && number - expected < CAPACITY)
-			MUST(push_number(&queue.ring, &queue.peer.agent, number++));
-		burst = next_random(&seed) % (CAPACITY + 1);
-		while (burst-- && expected < number)
-			cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent),
-				     (int64_t)expected++);
-	}
-	while (expected < number)
-		cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent),
-			     (int64_t)expected++);
-	end_queue(&queue);
-}
-
-Test(ring, every_order_holds_exactly_its_capacity, .timeout = 30)
-{
-	uint32_t order;
-
-	for (order = EVR_RING_ORDER_MIN; order <= 7; order++) {
-		struct queue queue;
-		uint64_t lap;
-
-		make_queue(&queue, order);
-		for (lap = 0; lap < 5; lap++) {
-			uint64_t i;
-
-			for (i = 0; i < UINT64_C(1) << order; i++)
-				MUST(push_number(&queue.ring, &queue.peer.agent, i));
-			FAILS(-EAGAIN, push_number(&queue.ring, &queue.peer.agent, i));
-			for (i = 0; i < UINT64_C(1) << order; i++)
-				cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent),
-					     (int64_t)i);
-			cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), -EAGAIN);
-		}
-		end_queue(&queue);
-	}
-}
+/* ---- ends that were idle ---- */
 
 Test(ring, an_end_that_was_idle_for_many_laps_catches_up, .timeout = 30)
 {
@@ -292,56 +273,6 @@ Test(ring, only_a_block_in_this_participants_hands_is_pushed)
 }
 
 /* ---- close ---- */
-
-Test(ring, a_closed_ring_lets_nothing_in_and_everything_out)
-{
-	struct evr_ring end;
-	struct queue queue;
-
-	make_queue(&queue, ORDER);
-	MUST(evr_ring_open(queue.peer.region, "ring", &end));
-	MUST(push_number(&queue.ring, &queue.peer.agent, 1));
-	MUST(push_number(&queue.ring, &queue.peer.agent, 2));
-	MUST(evr_ring_close(&end));
-	FAILS(-EPIPE, push_number(&queue.ring, &queue.peer.agent, 3));
-	FAILS(-EPIPE, push_number(&end, &queue.peer.agent, 3));
-	cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), 1);
-	FAILS(-EPIPE, push_number(&queue.ring, &queue.peer.agent, 3));
-	cr_assert_eq(pop_number(&end, &queue.peer.agent), 2);
-	cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), -EPIPE);
-	cr_assert_eq(pop_number(&end, &queue.peer.agent), -EPIPE);
-	end_queue(&queue);
-}
-
-Test(ring, closing_a_closed_ring_does_nothing)
-{
-	struct queue queue;
-	int i;
-
-	make_queue(&queue, ORDER);
-	for (i = 0; i < 3 * CAPACITY; i++)
-		MUST(evr_ring_close(&queue.ring));
-	cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), -EPIPE);
-	MUST(evr_ring_close(&queue.ring));
-	end_queue(&queue);
-}
-
-Test(ring, a_full_ring_is_closed_when_one_was_popped)
-{
-	struct queue queue;
-	int i;
-
-	make_queue(&queue, ORDER);
-	for (i = 0; i < CAPACITY; i++)
-		MUST(push_number(&queue.ring, &queue.peer.agent, (uint64_t)i));
-	FAILS(-EAGAIN, evr_ring_close(&queue.ring));
-	cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), 0);
-	MUST(evr_ring_close(&queue.ring));
-	for (i = 1; i < CAPACITY; i++)
-		cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), i);
-	cr_assert_eq(pop_number(&queue.ring, &queue.peer.agent), -EPIPE);
-	end_queue(&queue);
-}
 
 Test(ring, an_end_that_was_opened_after_the_close_sees_it)
 {

@@ -521,3 +521,21 @@ Test(ring_inline, another_process_gets_every_entry_once_in_order_and_whole, .tim
 		evr_region_detach(region);
 	}
 }
+
+/* The pusher has asked who is there, nobody; while it goes on, the popper comes. */
+Test(ring_inline, a_popper_who_comes_while_the_pusher_looks_is_not_one_who_died)
+{
+	struct pair pair;
+	int error;
+
+	open_pair(&pair, 8, 2, 0);
+	evr_ring_inline_leave(&pair.out);
+	while ((error = push(&pair.in, 8, 0)) == 0)
+		;
+	cr_assert_eq(error, -EAGAIN, "%d", error);
+	MUST(evr_ring_inline_open(pair.region, "ring", EVR_RING_POPPER, 0, &pair.out));
+	pair.in.other = evr_load_acquire_u64(&pair.in.shared->popper);
+	error = push(&pair.in, 8, 0);
+	cr_assert_eq(error, -EAGAIN, "%d", error);
+	close_pair(&pair);
+}

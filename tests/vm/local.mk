@@ -10,6 +10,7 @@ vm_programs = \
 	tests/vm/limits \
 	tests/vm/meeting \
 	tests/vm/members \
+	tests/vm/near \
 	tests/vm/numa_probe \
 	tests/vm/placement
 
@@ -17,6 +18,7 @@ tests_vm_growth_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_limits_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_meeting_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_members_LDADD = $(evr_lib) $(NUMA_LIBS)
+tests_vm_near_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_numa_probe_LDADD = $(evr_lib) $(NUMA_LIBS)
 tests_vm_placement_LDADD = $(evr_lib) $(NUMA_LIBS)
 
