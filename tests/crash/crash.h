@@ -34,14 +34,12 @@ enum who { HOUSE, SOURCE, DEPARTED, VICTIM, PARTNER, WORKER_A, WORKER_B, PARTIES
 #define RESPONSE_BYTES 48
 
 #define OPERATIONS_WANTED 1000
-#define OPERATIONS_WANTED_AFTER_DUET 40
 
 /*
  * The notice board: plain shared memory beside the region, for the harness alone. The
  * code under test never sees it.
  */
 struct board {
-	uint64_t deadline_ns;
 	uint32_t wanted;    /* operations of each worker */
 	uint32_t wrong;     /* somebody has complained */
 	uint32_t supplied;  /* the source has done its part */
@@ -58,6 +56,12 @@ struct board {
 	uint32_t die;       /* now it may */
 	uint32_t present;   /* the departed is attached */
 	uint32_t departed;  /* its attach number */
+	uint32_t departed_record;
+	uint32_t departed_agent;
+	uint32_t moved_in;  /* mode late: the newcomer is in the middle of things */
+	uint32_t go_on;     /* and may leave that middle */
+	uint32_t number[PARTIES]; /* attach numbers, of those that opened */
+	uint32_t pid[PARTIES];
 	uint32_t answered;  /* operation of the source's whose answer was written */
 	uint32_t audited;   /* the blocks were counted: everybody may leave */
 	uint32_t file;      /* the descriptor that the victim's new file will have */
@@ -129,12 +133,20 @@ enum mode {
 	MODE_BOTH,   /* killed, and its source as well */
 	MODE_OTHER,  /* stopped, while one of the others is killed and recovered */
 	MODE_RIVAL,  /* stopped, while one who took what it was about to take dies */
+	MODE_ROUND,  /* stopped, while what it was about to take goes round, and into the
+		      * hands of one who dies with all that there is */
+	MODE_LATE,   /* a recoverer, stopped while others finish its work and somebody
+		      * else moves into the dead one's record, and is at work */
 	MODE_ENDS,   /* duet: stopped, while the partner, stopped before it, ends */
 	MODE_BEGINS, /* duet: stopped, while the partner begins; then it ends */
 	MODES
 };
 
 #define IN(mode) (1U << (mode))
+
+/* Outcomes that the harness wants to have seen, besides a scenario's own. */
+#define OUTCOME_OLD_INTENT (1U << 30) /* mode round: of a block that went round */
+#define OUTCOME_MOVED_IN (1U << 31)   /* mode late: the record had another owner */
 
 /*
  * One operation to be enumerated. Only operate() lies between the marks. A role that a
@@ -148,7 +160,6 @@ struct scenario {
 	const struct scenario *partner;  /* of a duet: its enter, operate and leave */
 	uint32_t stride;                 /* every so many points, of many; 0: all */
 	uint32_t outcomes_wanted;        /* bits that the points together must show */
-	bool apart;                      /* what it works on is nobody else's */
 	bool needs_huge_page;            /* of 2 MiB, free on this machine */
 	void (*prepare)(struct party *house);    /* before anybody else is there */
 	void (*supply)(struct party *source);    /* in the source's process */
@@ -184,8 +195,15 @@ extern const struct geometry geometry_tiny;
 extern const struct geometry geometry_growing;
 extern const struct geometry geometry_retiring;
 extern const struct geometry geometry_retiring_beside;
+extern const struct geometry geometry_hardened;
+extern const struct geometry geometry_aligned;
+extern const struct geometry geometry_submitting;
 
 /* ---- party.c ---- */
+
+/* Generous: 1 000 operations take about a millisecond on an idle machine. The house waits
+ * a little longer than those that it waits for. */
+#define DEADLINE_SECONDS 20
 
 #define COMPLAINT_EXIT 3
 
@@ -238,11 +256,24 @@ struct evr_atomic_u64 *bitmap_word(struct party *party, uint32_t index);
 void await(struct party *party, uint32_t *word);
 void announce(uint32_t *word);
 uint64_t now_ns(void);
+/* Has this process been at this experiment for longer than so many seconds? Time in which
+ * the whole machine stood still, as a virtual one may, does not count. */
+bool took_longer_than(uint64_t seconds);
+void take_time(void);
 
 /* ---- worker.c ---- */
 
 void worker_run(struct party *party, bool dies_at_work);
 void source_run(struct party *party, const struct scenario *scenario);
+
+/* Dies with every block that it can get. */
+void holder_run(struct party *party);
+
+/* ---- newcomer.c ---- */
+
+/* Moves into the departed's record; stands between slot and mark, and between bit and
+ * word, until the late recoverer has come to its end. */
+void newcomer_run(struct party *party);
 
 /* ---- audit.c ---- */
 
@@ -301,6 +332,24 @@ void trace_free(struct trace *trace);
 
 /* "name+0x12 (0x401234)", in a buffer of its own. */
 const char *symbol_at(uint64_t address);
+/* Where a function lies; false: there is no such symbol. */
+bool symbol_find(const char *name, uint64_t *ret_begin, uint64_t *ret_end);
+
+/* ---- coverage.c ---- */
+
+/* A function of the library that changes what is shared, and the scenarios in which its
+ * instructions are tried; or why there are none. */
+struct coverage {
+	const char *function;
+	const char *operations; /* "push push-full" */
+	const char *reason;     /* where there are none */
+	bool is_inline;         /* its instructions are those of the scenario */
+};
+
+extern const struct coverage coverage[];
+/* Of what @operation is said to go through, what is not on its path; NULL: nothing. */
+const char *coverage_missed(const char *operation, const struct trace *trace);
+void coverage_list(void);
 
 /* ---- scenarios_create.c ---- */
 
@@ -308,6 +357,27 @@ const char *symbol_at(uint64_t address);
 const char *create_leftovers(void);
 /* Is there a free page of 2 MiB? */
 bool huge_page_free(void);
+
+/* ---- asked.c ---- */
+
+#define POINT_NONE UINT32_MAX
+
+struct crash_options {
+	const char *only;
+	uint32_t point;
+	uint32_t partner;
+	uint32_t stride;
+	uint32_t most;
+	uint32_t seconds;
+	uint32_t lanes;
+	bool first;
+	bool verbose;
+	bool quick;
+};
+
+extern struct crash_options asked;
+/* Exits where the arguments ask for a list or help, or make no sense. */
+void options_read(int argc, char **argv);
 
 /* ---- experiment.c ---- */
 

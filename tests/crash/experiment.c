@@ -15,7 +15,7 @@
  *	house     recovers the rest and audits
  */
 
-#include "crash.h"
+#include "experiment.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -30,30 +30,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "region_internal.h"
+#include "pool_internal.h"
 
 const char *const mode_names[MODES] = {
-	"kill", "quiet", "stop", "sender", "both", "other", "rival", "ends", "begins",
+	"kill",  "quiet", "stop", "sender", "both",   "other",
+	"rival", "round", "late", "ends",   "begins",
 };
 
 #define PARTICIPANTS 7
 #define AGENTS 8
 
-/* Generous: 1 000 operations take about a millisecond on an idle machine. */
-#define DEADLINE_SECONDS 20
 #define WATCHDOG_SECONDS 30
 
-struct experiment {
-	const struct plan *plan;
-	const struct scenario *scenario;
-	enum mode mode;
-	struct board *board;
-	struct party house;
-	pid_t pid[PARTIES];
-	struct finding *finding;
-};
-
-static void say(const struct experiment *x, const char *format, ...)
+void experiment_say(const struct experiment *x, const char *format, ...)
 {
 	va_list arguments;
 
@@ -118,11 +107,30 @@ static void house_open(struct experiment *x)
 static void depart(struct party *departed, const struct scenario *scenario)
 {
 	departed->board->departed = evr_region_number(departed->region);
+	departed->board->departed_record = departed->region->record;
+	departed->board->departed_agent =
+		(uint32_t)(departed->agent.shared - departed->region->agents);
 	announce(&departed->board->present);
 	scenario->depart(departed);
 	announce(&departed->board->ready);
 	if (!scenario->departs_beside)
 		await(departed, &departed->board->die);
+}
+
+/* The departed, or by mode one who comes in its place later. */
+static void run_departed(const struct experiment *x, struct party *party)
+{
+	if (x->mode == MODE_LATE && x->board->departed) {
+		newcomer_run(party);
+		return;
+	}
+	if (x->mode == MODE_RIVAL)
+		x->scenario->rival(party);
+	else if (x->mode == MODE_ROUND)
+		holder_run(party);
+	else
+		depart(party, x->scenario);
+	kill(getpid(), SIGKILL);
 }
 
 static void run_child(struct experiment *x, enum who who)
@@ -137,11 +145,7 @@ static void run_child(struct experiment *x, enum who who)
 		source_run(&party, scenario);
 		break;
 	case DEPARTED:
-		if (x->mode == MODE_RIVAL)
-			scenario->rival(&party);
-		else
-			depart(&party, scenario);
-		kill(getpid(), SIGKILL);
+		run_departed(x, &party);
 		break;
 	case PARTNER:
 		scenario = scenario->partner;
@@ -163,7 +167,7 @@ static void run_child(struct experiment *x, enum who who)
 	_exit(0);
 }
 
-static void start(struct experiment *x, enum who who)
+void experiment_start(struct experiment *x, enum who who)
 {
 	pid_t pid = fork();
 
@@ -188,14 +192,13 @@ static void end_all(struct experiment *x)
 	}
 }
 
-/* Its end must be the expected one. */
-static void expect_exit(struct experiment *x, enum who who, int wanted)
+void experiment_expect_exit(struct experiment *x, enum who who, int wanted)
 {
 	if (x->pid[who] <= 0)
 		return;
 	int status = step_await_exit(x->pid[who]);
 	x->pid[who] = 0;
-	say(x, "the %s ended with %d", who_names[who], status);
+	experiment_say(x, "the %s ended with %d", who_names[who], status);
 	if (status != wanted && !x->board->complaint[who][0])
 		complain(&x->house, "the %s ended with %d, not %d", who_names[who],
 			 status, wanted);
@@ -204,10 +207,10 @@ static void expect_exit(struct experiment *x, enum who who, int wanted)
 static void kill_party(struct experiment *x, enum who who)
 {
 	kill(x->pid[who], SIGKILL);
-	expect_exit(x, who, -SIGKILL);
+	experiment_expect_exit(x, who, -SIGKILL);
 }
 
-static bool any_complaint(const struct experiment *x)
+bool experiment_any_complaint(const struct experiment *x)
 {
 	for (int who = 0; who < PARTIES; who++) {
 		if (x->board->complaint[who][0])
@@ -216,34 +219,9 @@ static bool any_complaint(const struct experiment *x)
 	return false;
 }
 
-static bool victim_dies(const struct experiment *x)
-{
-	return x->mode == MODE_KILL || x->mode == MODE_QUIET || x->mode == MODE_BOTH;
-}
-
-static bool source_dies(const struct experiment *x)
-{
-	return x->mode == MODE_SENDER || x->mode == MODE_BOTH;
-}
-
-static int recover_once(struct experiment *x)
-{
-	struct evr_recovery_stats stats;
-	int left = evr_recover(&x->house.agent, &stats);
-
-	if (left < 0)
-		complain(&x->house, "recover: %s", evr_strerror(left));
-	say(x,
-	    "recovery: dead %u finished %u freed %u returned %u posted %u orphaned %u "
-	    "postponed %u undeliverable %u",
-	    stats.dead, stats.finished, stats.freed, stats.returned, stats.posted,
-	    stats.orphaned, stats.postponed, stats.undeliverable);
-	return left;
-}
-
 static bool start_traced(struct experiment *x, enum who who)
 {
-	start(x, who);
+	experiment_start(x, who);
 	if (step_to_begin(x->pid[who]) == STEP_OK)
 		return true;
 	x->pid[who] = 0;
@@ -276,22 +254,22 @@ static bool set_the_scene(struct experiment *x)
 	if (scenario->prepare)
 		scenario->prepare(&x->house);
 	if (scenario->supply && (source_dies(x) || !scenario->supplies_to_die))
-		start(x, SOURCE);
+		experiment_start(x, SOURCE);
 	if (scenario->depart)
-		start(x, DEPARTED);
+		experiment_start(x, DEPARTED);
 	if (scenario->depart && !scenario->departs_beside)
 		await(&x->house, &x->board->ready);
 	if (scenario->source_dies_first) {
 		await(&x->house, &x->board->supplied);
 		kill_party(x, SOURCE);
-		while (recover_once(x) > 0)
+		while (others_recover(x) > 0)
 			;
 	}
 	if (!start_traced(x, VICTIM) || (is_duet(x->mode) && !start_traced(x, PARTNER)))
 		return false;
 	if (scenario->depart) {
 		announce(&x->board->die);
-		expect_exit(x, DEPARTED, -SIGKILL);
+		experiment_expect_exit(x, DEPARTED, -SIGKILL);
 		if (!scenario->departs_beside)
 			expect_unrecovered(x);
 	}
@@ -299,47 +277,7 @@ static bool set_the_scene(struct experiment *x)
 		await(&x->house, &x->board->supplied);
 		kill_party(x, SOURCE);
 	}
-	return !any_complaint(x);
-}
-
-/* The victim is dead or stopped: the others must get on, and recovery with them. */
-static void others_work(struct experiment *x)
-{
-	struct board *board = x->board;
-	struct timespec moment = {.tv_nsec = 50000};
-
-	if (x->mode == MODE_RIVAL) {
-		start(x, DEPARTED);
-		expect_exit(x, DEPARTED, -SIGKILL);
-		recover_once(x);
-	}
-	if (source_dies(x))
-		recover_once(x);
-	if (x->mode == MODE_QUIET) {
-		while (recover_once(x) > 0)
-			;
-		audit_bits(&x->house);
-	}
-	if (x->scenario->beside)
-		x->scenario->beside(&x->house);
-	start(x, WORKER_A);
-	start(x, WORKER_B);
-	for (uint32_t turn = 0;; turn++) {
-		bool a = __atomic_load_n(&board->done[WORKER_A], __ATOMIC_ACQUIRE);
-		bool b = __atomic_load_n(&board->done[WORKER_B], __ATOMIC_ACQUIRE);
-
-		if (x->mode == MODE_OTHER && a && x->pid[WORKER_B] > 0) {
-			expect_exit(x, WORKER_B, -SIGKILL);
-			recover_once(x);
-		}
-		if (a && (b || x->mode == MODE_OTHER))
-			return;
-		if (any_complaint(x) || now_ns() > board->deadline_ns + 1000000000)
-			return;
-		if (turn < 4 && victim_dies(x))
-			recover_once(x);
-		nanosleep(&moment, NULL);
-	}
+	return !experiment_any_complaint(x);
 }
 
 /* Until it holds nothing any more, or has ended for some reason. */
@@ -355,7 +293,7 @@ static void wait_for_rest(struct experiment *x, enum who who)
 			if (!x->board->complaint[who][0])
 				complain(&x->house, "the %s ended with status %x",
 					 who_names[who], status);
-		} else if (now_ns() > x->board->deadline_ns + 2000000000) {
+		} else if (took_longer_than(DEADLINE_SECONDS + 2)) {
 			complain(&x->house, "the %s does not come to an end",
 				 who_names[who]);
 			return;
@@ -388,8 +326,9 @@ static void settle(struct experiment *x)
 	__atomic_store_n(&x->board->expected, expected, __ATOMIC_RELEASE);
 	announce(&x->board->finish);
 	wait_for_rest(x, SOURCE);
+	wait_for_rest(x, DEPARTED);
 	wait_for_rest(x, WORKER_A);
-	expect_exit(x, WORKER_B, -SIGKILL);
+	experiment_expect_exit(x, WORKER_B, -SIGKILL);
 }
 
 static void audit(struct experiment *x)
@@ -403,11 +342,12 @@ static void audit(struct experiment *x)
 		lost += x->scenario->burst_lost;
 	audit_blocks(&x->house, lost);
 	announce(&x->board->audited);
-	if (!any_complaint(x)) {
-		expect_exit(x, SOURCE, 0);
-		expect_exit(x, WORKER_A, 0);
-		expect_exit(x, VICTIM, 0);
-		expect_exit(x, PARTNER, 0);
+	if (!experiment_any_complaint(x)) {
+		experiment_expect_exit(x, SOURCE, 0);
+		experiment_expect_exit(x, DEPARTED, 0);
+		experiment_expect_exit(x, WORKER_A, 0);
+		experiment_expect_exit(x, VICTIM, 0);
+		experiment_expect_exit(x, PARTNER, 0);
 	}
 	end_all(x);
 	audit_records(&x->house);
@@ -430,9 +370,7 @@ static void prepare_board(struct board *board, const struct scenario *scenario,
 			  enum mode mode)
 {
 	memset(board, 0, sizeof(*board));
-	board->deadline_ns = now_ns() + DEADLINE_SECONDS * UINT64_C(1000000000);
-	board->wanted = is_duet(mode) || scenario->apart ? OPERATIONS_WANTED_AFTER_DUET :
-							   OPERATIONS_WANTED;
+	board->wanted = OPERATIONS_WANTED;
 	board->deaths = (mode != MODE_STOP && !is_duet(mode)) || scenario->depart ||
 			scenario->source_dies_first || scenario->gone_is_no_surprise;
 	board->no_ring = scenario->closes_ring;
@@ -466,7 +404,7 @@ static bool step_to_point(struct experiment *x, enum who who, bool record,
 		return false;
 	}
 	uint64_t address = step_address(pid);
-	say(x, "the %s is at %s", who_names[who], symbol_at(address));
+	experiment_say(x, "the %s is at %s", who_names[who], symbol_at(address));
 	if (who == VICTIM)
 		x->finding->address = address;
 	if (leap && !record && point < trace->count && address != trace->address[point]) {
@@ -508,9 +446,10 @@ static void run_solo(struct experiment *x, bool leap, bool *strayed)
 		x->board->cut_short = 1;
 	}
 	others_work(x);
-	if (!any_complaint(x) && !victim_dies(x)) {
+	if (!experiment_any_complaint(x) && !victim_dies(x)) {
 		finish_operation(x, VICTIM);
-		if (!any_complaint(x))
+		announce(&x->board->go_on);
+		if (!experiment_any_complaint(x))
 			let_go(x, VICTIM);
 	}
 }
@@ -523,18 +462,18 @@ static void run_duet(struct experiment *x, bool leap, bool *strayed)
 	    (!ends && !step_partner(x, leap, strayed)))
 		return;
 	finish_operation(x, ends ? PARTNER : VICTIM);
-	if (!any_complaint(x))
+	if (!experiment_any_complaint(x))
 		finish_operation(x, ends ? VICTIM : PARTNER);
-	if (!any_complaint(x)) {
-		while (recover_once(x) > 0)
+	if (!experiment_any_complaint(x)) {
+		while (others_recover(x) > 0)
 			;
 		audit_bits(&x->house);
 	}
-	if (any_complaint(x))
+	if (experiment_any_complaint(x))
 		return;
 	let_go(x, PARTNER);
 	let_go(x, VICTIM);
-	if (!any_complaint(x))
+	if (!experiment_any_complaint(x))
 		others_work(x);
 }
 
@@ -548,9 +487,9 @@ static void run(struct experiment *x, bool leap, bool *strayed)
 		run_solo(x, leap, strayed);
 	if (*strayed)
 		return;
-	if (!any_complaint(x))
+	if (!experiment_any_complaint(x))
 		settle(x);
-	if (any_complaint(x))
+	if (experiment_any_complaint(x))
 		end_all(x);
 	audit(x);
 }
@@ -574,6 +513,7 @@ bool experiment_run(const struct plan *plan, struct finding *ret)
 		x.finding = ret;
 		strayed = false;
 		prepare_board(board, plan->scenario, plan->mode);
+		take_time();
 		step_watchdog(WATCHDOG_SECONDS);
 		run(&x, leap, &strayed);
 		leap = false;

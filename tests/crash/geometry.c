@@ -82,3 +82,36 @@ const struct geometry geometry_small = {
 	.completion = 4,
 	.submitters = 4,
 };
+
+/* Misuse is looked for: what is free is poisoned, and has its canary. */
+const struct geometry geometry_hardened = {
+	.blocks = 96,
+	.batch = 4,
+	.ring_order = 3,
+	.submission = 8,
+	.completion = 8,
+	.submitters = 5,
+	.pool_flags = EVR_POOL_HARDENED | EVR_POOL_POISONED,
+};
+
+/* Blocks whose prefixes stand beside, a few of them. */
+const struct geometry geometry_aligned = {
+	.blocks = 32,
+	.batch = 2,
+	.ring_order = 2,
+	.submission = 8,
+	.completion = 4,
+	.submitters = 4,
+	.large = 8,
+	.alignment = 4096,
+};
+
+/* More may be in flight than the submission ring has room for. */
+const struct geometry geometry_submitting = {
+	.blocks = 32,
+	.batch = 2,
+	.ring_order = 2,
+	.submission = 4,
+	.completion = 8,
+	.submitters = 5,
+};

@@ -17,6 +17,12 @@
  *	both    it is killed and so is whoever sent what it was taking.
  *	other   it stays stopped, and one of the two others is killed at work.
  *	rival   it stays stopped, and one who took what it was about to take has died.
+ *	round   it stays stopped, while what it was about to take goes round, again and
+ *	        again, and one dies who has all there is: what the stopped one says that
+ *	        it is about to take must not keep that back.
+ *	late    a recoverer stays stopped, while others finish its work and somebody else
+ *	        moves into the dead one's record and is in the middle of things: nothing
+ *	        of that may be touched when the recoverer goes on.
  *
  * A duet (beside-*) has two in the middle of something: the partner is stopped behind
  * each of its stores to shared memory, and for each of them the victim at each
@@ -57,7 +63,6 @@
 
 #include "crash.h"
 
-#include <getopt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -68,19 +73,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ITEMS_MAX  200
+#define ITEMS_MAX  768
 #define LANES_MAX  8
 #define TEXTS_MAX  3
-#define POINT_NONE UINT32_MAX
 
 /* A mode that fails so often in one lane has shown what it has to show. */
 #define FAILURES_MAX 8
 
-/* How many points of an operation and mode the quick run looks at. */
-#define QUICK_POINTS 60
-
-/* And how many one looks at that has used up its time. */
+/* And how many one looks at that has used up its time; of the stores, which are always
+ * looked at otherwise, the quick run looks at each so many-th then. */
 #define HURRY_POINTS 30
+#define HURRY_STORES 8
 
 /* One operation in one mode: what one lane found out about its share of the points. */
 struct share {
@@ -90,6 +93,7 @@ struct share {
 	bool strided;
 	uint32_t failed;
 	uint32_t outcomes;
+	uint32_t hurried;
 	uint64_t elapsed_ns;
 	uint32_t texts_count;
 	char texts[TEXTS_MAX][900];
@@ -99,18 +103,6 @@ struct item {
 	const struct scenario *scenario;
 	enum mode mode;
 };
-
-static struct {
-	const char *only;
-	uint32_t point;
-	uint32_t partner;
-	uint32_t stride;
-	uint32_t most;
-	uint32_t seconds;
-	uint32_t lanes;
-	bool first;
-	bool verbose;
-} options = {.point = POINT_NONE, .partner = POINT_NONE, .stride = 1};
 
 static struct item items[ITEMS_MAX];
 static uint32_t items_count;
@@ -144,15 +136,20 @@ static void choose_items(void)
 {
 	for (int i = 0; scenarios[i]; i++) {
 		if (scenarios[i]->needs_huge_page && !huge_page_free()) {
-			if (named(options.only, scenarios[i]->name, ""))
+			if (named(asked.only, scenarios[i]->name, ""))
 				printf("skip %s: no huge page of 2 MiB is free; "
 				       "./check --reserve\n", scenarios[i]->name);
 			continue;
 		}
 		for (int mode = 0; mode < MODES; mode++) {
 			if (!(scenarios[i]->modes & IN(mode)) ||
-			    !named(options.only, scenarios[i]->name, mode_names[mode]))
+			    !named(asked.only, scenarios[i]->name, mode_names[mode]))
 				continue;
+			if (items_count == ITEMS_MAX) {
+				fprintf(stderr, "crash: more than %d items\n",
+					ITEMS_MAX);
+				exit(2);
+			}
 			items[items_count].scenario = scenarios[i];
 			items[items_count++].mode = (enum mode)mode;
 		}
@@ -172,21 +169,35 @@ static void keep_finding(struct share *share, const struct item *item,
 			 "not ok %s %s point %u%s at %s: %s", item->scenario->name,
 			 mode_names[item->mode], plan->point, beside,
 			 symbol_at(finding->address), finding->text);
-	if (options.first)
+	if (asked.first)
 		__atomic_store_n(stop_all, 1, __ATOMIC_RELAXED);
 }
 
-/* Every so many points are tried, and always those behind a store to shared memory. */
-static uint32_t stride_of(const struct item *item, uint32_t count)
+static bool out_of_time(struct share *share)
 {
-	uint32_t stride = options.stride;
-	uint32_t most = options.most;
+	if (!asked.seconds ||
+	    now_ns() - begun_ns <= asked.seconds * UINT64_C(1000000000))
+		return false;
+	share->hurried = 1;
+	return true;
+}
+
+/* Of the points behind a store: all, or each so many-th. */
+static uint32_t store_stride(struct share *share)
+{
+	return asked.quick && out_of_time(share) ? HURRY_STORES : 1;
+}
+
+/* Every so many points are tried, and always those behind a store to shared memory. */
+static uint32_t stride_of(struct share *share, const struct item *item, uint32_t count)
+{
+	uint32_t stride = asked.stride;
+	uint32_t most = asked.most;
 
 	if (item->scenario->stride > stride)
 		stride = item->scenario->stride;
-	if (options.seconds &&
-	    now_ns() - begun_ns > options.seconds * UINT64_C(1000000000))
-		most = HURRY_POINTS;
+	if (out_of_time(share))
+		most = asked.quick ? HURRY_POINTS / HURRY_STORES : HURRY_POINTS;
 	if (most && count / stride > most)
 		stride = count / most;
 	return stride;
@@ -211,7 +222,7 @@ static uint32_t lane_of(const struct trace *trace, uint32_t point)
 {
 	uint64_t key = trace->address[point] + trace->passes[point];
 
-	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) % options.lanes;
+	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) % asked.lanes;
 }
 
 /* The points of one path, as far as they are this lane's. */
@@ -222,20 +233,21 @@ static void run_points(struct share *share, const struct item *item, struct plan
 	uint32_t stores = 0;
 
 	plan->record = false;
-	plan->verbose = options.verbose;
+	plan->verbose = asked.verbose;
 	if (!trace->passes) /* the path was lost on the way, and that is reported */
 		return;
-	if (options.point != POINT_NONE) {
-		if (options.point < trace->count)
-			run_point(share, item, plan, options.point);
+	if (asked.point != POINT_NONE) {
+		if (asked.point < trace->count)
+			run_point(share, item, plan, asked.point);
 		return;
 	}
 	for (uint32_t point = 0; point < trace->count; point++) {
-		uint32_t stride = stride_of(item, trace->count);
+		uint32_t stride = stride_of(share, item, trace->count);
 		bool store =
 			stores < trace->stores_count && trace->stores[stores] == point;
 
 		stores += store;
+		store = store && stores % store_stride(share) == 0;
 		share->strided |= stride > 1;
 		if (point % stride != 0 && !store)
 			continue;
@@ -260,6 +272,15 @@ static void run_path(struct share *share, const struct item *item, struct plan *
 	plan->record = true;
 	plan->verbose = false;
 	bool good = experiment_run(plan, &finding);
+	const char *missed =
+		good ? coverage_missed(item->scenario->name, &trace) : NULL;
+	if (missed) {
+		good = false;
+		finding.address = 0;
+		snprintf(finding.text, sizeof(finding.text),
+			 "coverage.c says that it goes through %s(), and it does not",
+			 missed);
+	}
 	share->outcomes |= finding.outcomes;
 	plan->point = trace.count;
 	share->points += lane == 0;
@@ -278,7 +299,7 @@ static void run_share(struct share *share, const struct item *item, uint32_t lan
 	uint64_t share_begun_ns = now_ns();
 	struct plan plan = {.scenario = item->scenario,
 			    .mode = item->mode,
-			    .verbose = options.verbose,
+			    .verbose = asked.verbose,
 			    .partner_trace = &partner};
 
 	if (is_duet(item->mode)) {
@@ -291,10 +312,10 @@ static void run_share(struct share *share, const struct item *item, uint32_t lan
 			keep_finding(share, item, &plan, &finding);
 		trace_free(&unused);
 		plan.record_partner = false;
-		for (uint32_t i = 0; i < partner.stores_count; i++) {
+		for (uint32_t i = 0; i < partner.stores_count; i += store_stride(share)) {
 			plan.partner_point = partner.stores[i];
-			if (options.partner == POINT_NONE ||
-			    options.partner == plan.partner_point)
+			if (asked.partner == POINT_NONE ||
+			    asked.partner == plan.partner_point)
 				run_path(share, item, &plan, lane);
 		}
 	} else {
@@ -346,13 +367,16 @@ static pid_t start_lane(uint32_t lane)
 static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all_gone)
 {
 	const struct item *item = &items[number];
-	uint32_t missing = options.point == POINT_NONE ? item->scenario->outcomes_wanted :
-							 0;
-	uint32_t sum = 0, bad = 0, of = 0;
+	uint32_t missing = item->scenario->outcomes_wanted;
+	uint32_t sum = 0, bad = 0, of = 0, hurried = 0;
 	uint64_t elapsed_ns = 0;
 	bool strided = false;
 
-	for (uint32_t lane = 0; lane < options.lanes; lane++) {
+	if (item->mode == MODE_LATE)
+		missing |= OUTCOME_MOVED_IN;
+	if (item->mode == MODE_ROUND)
+		missing |= OUTCOME_OLD_INTENT;
+	for (uint32_t lane = 0; lane < asked.lanes; lane++) {
 		const struct share *share = &shares[number][lane];
 
 		if (!__atomic_load_n(&share->finished, __ATOMIC_ACQUIRE) && !all_gone)
@@ -360,6 +384,7 @@ static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all
 		sum += share->points;
 		bad += share->failed;
 		missing &= ~share->outcomes;
+		hurried |= share->hurried;
 		strided |= share->strided;
 		if (share->of > of)
 			of = share->of;
@@ -368,6 +393,9 @@ static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all
 	}
 	if (sum == 0 && bad == 0)
 		return true;
+	/* Not of so few points. */
+	if (asked.point != POINT_NONE || (hurried && asked.quick))
+		missing = 0;
 	bad += missing != 0;
 	printf("crash %s %s points=%u", item->scenario->name, mode_names[item->mode],
 	       sum);
@@ -377,11 +405,11 @@ static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all
 	if (missing)
 		printf("not ok %s %s: outcomes %x were never seen\n",
 		       item->scenario->name, mode_names[item->mode], missing);
-	for (uint32_t lane = 0; lane < options.lanes; lane++) {
+	for (uint32_t lane = 0; lane < asked.lanes; lane++) {
 		for (uint32_t i = 0; i < shares[number][lane].texts_count; i++)
 			printf("%s\n", shares[number][lane].texts[i]);
 	}
-	if (options.verbose)
+	if (asked.verbose)
 		printf("  %.2f s\n", (double)elapsed_ns / 1e9);
 	fflush(stdout);
 	*points += sum;
@@ -392,14 +420,14 @@ static bool report(uint32_t number, uint64_t *points, uint64_t *failed, bool all
 static int run_all(void)
 {
 	pid_t lanes[LANES_MAX];
-	uint32_t gone = 0, reported = 0, broken = 0;
+	uint32_t gone = 0, reported = 0, broken = 0, hurried = 0;
 	uint64_t points = 0, failed = 0, distinct = 0;
 	struct timespec moment = {.tv_nsec = 20000000};
 
-	for (uint32_t lane = 0; lane < options.lanes; lane++)
+	for (uint32_t lane = 0; lane < asked.lanes; lane++)
 		lanes[lane] = start_lane(lane);
 	while (reported < items_count) {
-		for (uint32_t lane = 0; lane < options.lanes; lane++) {
+		for (uint32_t lane = 0; lane < asked.lanes; lane++) {
 			int status;
 
 			if (lanes[lane] && waitpid(lanes[lane], &status, WNOHANG) > 0) {
@@ -408,7 +436,7 @@ static int run_all(void)
 				broken += status != 0;
 			}
 		}
-		if (report(reported, &points, &failed, gone == options.lanes))
+		if (report(reported, &points, &failed, gone == asked.lanes))
 			reported++;
 		else
 			nanosleep(&moment, NULL);
@@ -418,122 +446,27 @@ static int run_all(void)
 		printf("not ok what was killed leaves nothing behind: %s\n", left);
 	if (broken)
 		printf("not ok the harness itself: %u of its %u lanes broke off\n",
-		       broken, options.lanes);
+		       broken, asked.lanes);
 	/* Each instruction of an operation counts once, however many modes tried it. */
 	for (uint32_t i = 0; i < items_count; i++) {
 		uint64_t here = 0;
+		bool any = false;
 
+		for (uint32_t lane = 0; lane < asked.lanes; lane++)
+			any |= shares[i][lane].hurried;
+		hurried += any;
 		if (i > 0 && items[i].scenario == items[i - 1].scenario)
 			continue;
-		for (uint32_t lane = 0; lane < options.lanes; lane++)
+		for (uint32_t lane = 0; lane < asked.lanes; lane++)
 			here += shares[i][lane].points;
 		distinct += here;
 	}
-	printf("crash points: %lu, experiments: %lu, failed: %lu\n", distinct, points,
-	       failed);
+	if (hurried)
+		printf("thinned: after %u s, %u of %u operations and modes were tried at "
+		       "fewer points\n", asked.seconds, hurried, items_count);
+	printf("crash points: %lu, experiments: %lu, failed: %lu, seconds: %.0f\n",
+	       distinct, points, failed, (double)(now_ns() - begun_ns) / 1e9);
 	return failed || broken || left || points == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-static void list(void)
-{
-	for (int i = 0; scenarios[i]; i++) {
-		printf("%-16s %s;", scenarios[i]->name, scenarios[i]->about);
-		for (int mode = 0; mode < MODES; mode++) {
-			if (scenarios[i]->modes & IN(mode))
-				printf(" %s", mode_names[mode]);
-		}
-		putchar('\n');
-	}
-}
-
-static void help(void)
-{
-	puts("crash: kills and stops a process at every instruction of each operation.\n"
-	     "\n"
-	     "  --only OP[:MODE][,...]  these operations only\n"
-	     "  --point K               this one point, and tell what happens\n"
-	     "  --partner K             in duets: with the partner at this point only\n"
-	     "  --stride S              every S-th point\n"
-	     "  --most N                about N points of each operation and mode\n"
-	     "  --seconds N             after that, few points of what is left\n"
-	     "  --first                 stop at the first failure\n"
-	     "  --lanes N               so many at once; default: one a CPU\n"
-	     "  --list                  operations and their modes\n"
-	     "\n"
-	     "EVR_QUICK=1 in the environment: --most, small.\n"
-	     "Exit status: 0 no failure, 1 failures, 2 it could not run.");
-}
-
-static uint32_t number(const char *text)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*end || end == text || value >= POINT_NONE) {
-		fprintf(stderr, "crash: \"%s\" is no number\n", text);
-		exit(2);
-	}
-	return (uint32_t)value;
-}
-
-static void read_options(int argc, char **argv)
-{
-	static const struct option known[] = {
-		{ "only", required_argument, NULL, 'o' },
-		{ "point", required_argument, NULL, 'p' },
-		{ "partner", required_argument, NULL, 'P' },
-		{ "stride", required_argument, NULL, 's' },
-		{ "most", required_argument, NULL, 'm' },
-		{ "seconds", required_argument, NULL, 't' },
-		{ "lanes", required_argument, NULL, 'l' },
-		{ "first", no_argument, NULL, 'f' },
-		{ "list", no_argument, NULL, 'L' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *quick = getenv("EVR_QUICK");
-	int option;
-
-	if (quick && quick[0] == '1')
-		options.most = QUICK_POINTS;
-	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (option) {
-		case 'o':
-			options.only = optarg;
-			break;
-		case 'p':
-			options.point = number(optarg);
-			options.verbose = true;
-			options.lanes = 1;
-			break;
-		case 'P':
-			options.partner = number(optarg);
-			break;
-		case 's':
-			options.stride = number(optarg) ? number(optarg) : 1;
-			break;
-		case 'm':
-			options.most = number(optarg);
-			break;
-		case 't':
-			options.seconds = number(optarg);
-			break;
-		case 'f':
-			options.first = true;
-			break;
-		case 'l':
-			options.lanes = number(optarg);
-			break;
-		case 'L':
-			list();
-			exit(0);
-		case 'h':
-			help();
-			exit(0);
-		default:
-			exit(2);
-		}
-	}
 }
 
 int main(int argc, char **argv)
@@ -542,7 +475,7 @@ int main(int argc, char **argv)
 	uint32_t cpus_count = 1;
 
 	begun_ns = now_ns();
-	read_options(argc, argv);
+	options_read(argc, argv);
 	choose_items();
 	if (items_count == 0) {
 		fprintf(stderr, "crash: no such operation; see --list\n");
@@ -550,10 +483,10 @@ int main(int argc, char **argv)
 	}
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
 		cpus_count = (uint32_t)CPU_COUNT(&cpus);
-	if (options.lanes == 0)
-		options.lanes = cpus_count;
-	if (options.lanes > LANES_MAX)
-		options.lanes = LANES_MAX;
+	if (asked.lanes == 0)
+		asked.lanes = cpus_count;
+	if (asked.lanes > LANES_MAX)
+		asked.lanes = LANES_MAX;
 
 	size_t bytes = sizeof(*shares) * items_count + sizeof(*stop_all);
 	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,

@@ -33,7 +33,7 @@ void free_held(struct party *party)
  * Free blocks with prefixes as a former life left them: a home that looks real, and a
  * list of contents. Nobody may believe them until a word says that they count.
  */
-static void plant_stale_prefixes(struct party *house)
+void plant_stale_prefixes(struct party *house)
 {
 	uint32_t blocks = evr_pool_blocks(house->pool);
 
@@ -44,17 +44,16 @@ static void plant_stale_prefixes(struct party *house)
 			continue;
 		memset((char *)block + PREFIX_BEGIN, 1, PREFIX_END - PREFIX_BEGIN);
 		block->home = evri_home_address(2, 2, 0);
-		block->contents[0] =
-			(evr_block_word_generation(evr_load_relaxed_u64(
-				 &evri_block_at(&house->agent, (i + 1) % blocks)->word))
-			 << EVR_BLOCK_GENERATION_SHIFT) |
-			((i + 1) % blocks);
+		block->contents[0] = evri_block_content_entry(
+			(i + 1) % blocks,
+			evr_load_relaxed_u64(
+				&evri_block_at(&house->agent, (i + 1) % blocks)->word));
 	}
 }
 
 /* ---- alloc, from the magazine and past it ---- */
 
-static void enter_cached(struct party *victim)
+void enter_cached(struct party *victim)
 {
 	hold_blocks(victim, 1);
 	free_held(victim);
@@ -91,7 +90,7 @@ void leave_bitmap_intent(struct party *source)
 const struct scenario scenario_refill = {
 	.name = "refill",
 	.about = "a block when the magazine is empty",
-	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_OTHER),
+	.modes = MODES_ALONE | MODES_SENDER,
 	.prepare = plant_stale_prefixes,
 	.supply = leave_bitmap_intent,
 	.supplies_to_die = true,
@@ -101,19 +100,19 @@ const struct scenario scenario_refill = {
 
 /* ---- free, into the magazine and past it ---- */
 
-static void enter_hold_two(struct party *victim)
+void enter_hold_two(struct party *victim)
 {
 	hold_blocks(victim, 2);
 }
 
-static void do_free(struct party *victim)
+void do_free(struct party *victim)
 {
 	victim->held_count--;
 	victim->result =
 		evr_block_free(&victim->agent, victim->held[victim->held_count].token);
 }
 
-static void leave_freed(struct party *victim)
+void leave_freed(struct party *victim)
 {
 	MUST(victim, victim->result);
 	free_held(victim);
@@ -130,7 +129,7 @@ const struct scenario scenario_free = {
 };
 
 /* A full magazine whose oldest batch lies in two bitmap words, and a block in hand. */
-static void enter_full_magazine(struct party *victim)
+void enter_full_magazine(struct party *victim)
 {
 	const struct evri_magazine *magazine = victim->agent.magazines;
 	struct evr_block kept[2][5];
@@ -164,7 +163,7 @@ const struct scenario scenario_flush = {
 	.name = "flush",
 	.about =
 		"a block, the magazine being full: a batch of two bitmap words goes",
-	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_OTHER),
+	.modes = MODES_ALONE | MODES_SENDER,
 	.prepare = plant_stale_prefixes,
 	.supply = leave_bitmap_intent,
 	.supplies_to_die = true,
@@ -329,4 +328,35 @@ const struct scenario scenario_agent_close = {
 	.modes = MODES_ALONE,
 	.enter = enter_second_agent,
 	.operate = do_agent_close,
+};
+
+/* ---- a magazine that goes back by itself ---- */
+
+static void enter_magazine(struct party *victim)
+{
+	hold_blocks(victim, 5);
+	free_held(victim);
+}
+
+static void do_agent_flush(struct party *victim)
+{
+	evr_agent_flush(&victim->agent);
+}
+
+static void leave_flushed(struct party *victim)
+{
+	if (victim->agent.magazines[0].count)
+		complain(victim, "%u blocks are in a magazine that was flushed",
+			 victim->agent.magazines[0].count);
+}
+
+const struct scenario scenario_agent_flush = {
+	.name = "agent-flush",
+	.about = "all of a magazine goes back",
+	.modes = MODES_ALONE | MODES_SENDER,
+	.supply = leave_bitmap_intent,
+	.supplies_to_die = true,
+	.enter = enter_magazine,
+	.operate = do_agent_flush,
+	.leave = leave_flushed,
 };

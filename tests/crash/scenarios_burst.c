@@ -57,7 +57,7 @@ static void send_burst(struct party *party)
 const struct scenario scenario_push_burst = {
 	.name = "push-burst",
 	.about = "four messages in a block",
-	.modes = MODES_ALONE | IN(MODE_OTHER),
+	.modes = MODES_ALONE,
 	.prepare = ring_traffic,
 	.enter = enter_messages,
 	.operate = do_push_burst,
@@ -131,7 +131,7 @@ static void take_a_burst(struct party *rival)
 const struct scenario scenario_pop_burst = {
 	.name = "pop-burst",
 	.about = "a burst, a message, and a part of a burst",
-	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_OTHER) | IN(MODE_RIVAL),
+	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_RIVAL) | IN(MODE_ROUND),
 	.prepare = ring_traffic,
 	.supply = supply_bursts,
 	.rival = take_a_burst,
@@ -163,7 +163,7 @@ static void leave_popped_twice(struct party *victim)
 const struct scenario scenario_pop_one_of_burst = {
 	.name = "pop-one-of-burst",
 	.about = "one message and another, of the four in a block",
-	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_OTHER) | IN(MODE_RIVAL),
+	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_RIVAL),
 	.prepare = ring_traffic,
 	.supply = supply_bursts,
 	.rival = take_a_burst,

@@ -92,7 +92,7 @@ static void leave_submitted(struct party *victim)
 const struct scenario scenario_submit = {
 	.name = "submit",
 	.about = "a request with two contents",
-	.modes = MODES_ALONE | IN(MODE_OTHER),
+	.modes = MODES_ALONE,
 	.prepare = uring_traffic,
 	.supply = supply_requests,
 	.enter = enter_request,
@@ -130,7 +130,7 @@ void take_a_request(struct party *party)
 const struct scenario scenario_receive = {
 	.name = "receive",
 	.about = "a request with two contents",
-	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_OTHER) | IN(MODE_RIVAL),
+	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_RIVAL) | IN(MODE_ROUND),
 	.prepare = uring_traffic,
 	.supply = supply_requests,
 	.rival = take_a_request,
@@ -184,7 +184,7 @@ const struct scenario scenario_complete = {
 	.name = "complete",
 	.about =
 		"an answer; in mode sender, to one who dies and whose home another takes",
-	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_OTHER),
+	.modes = MODES_ALONE | MODES_SENDER,
 	.prepare = uring_traffic,
 	.supply = supply_requests,
 	.enter = enter_with_request,
@@ -288,7 +288,7 @@ static void leave_reaped(struct party *victim)
 const struct scenario scenario_reap = {
 	.name = "reap",
 	.about = "an answer; in mode sender, of one who is dead",
-	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_OTHER),
+	.modes = MODES_ALONE | MODES_SENDER,
 	.prepare = uring_traffic,
 	.supply = supply_answers,
 	.enter = enter_with_answers,

@@ -88,6 +88,19 @@ const struct scenario scenario_recover_beside_pop = {
 	.stride = 7,
 };
 
+/* The mark is a compare-and-swap there, and recovery may change the word under it. */
+const struct scenario scenario_recover_beside_hardened_pop = {
+	.name = "recover-beside-hardened-pop",
+	.about = "of the sender of a message, while another takes it in a hardened pool",
+	.modes = MODES_DUET,
+	.geometry = &geometry_hardened,
+	.partner = &pop,
+	.depart = depart_with_message_sent,
+	.operate = do_recover,
+	.leave = leave_recovered,
+	.stride = 7,
+};
+
 /* ---- two recoverers of the same dead one ---- */
 
 static void supply_a_request(struct party *source)

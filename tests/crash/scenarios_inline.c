@@ -7,48 +7,19 @@
  * goes on exactly where it was.
  */
 
-#include "scenarios.h"
+#include "scenarios_inline.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include <evering/ring_inline.h>
-
-/* Three in a cell and two cells: what the victim does goes over the end of a cell, and
- * into the next lap. */
-#define ORDER 2
-#define CAPACITY 4
-#define LAPS 3
-
-struct entry {
-	uint64_t number;
-	uint64_t check;
-};
-
-/* The house's view; what of it lies before the victim is forked, the victim has too. */
-static struct {
-	struct evr_ring_inline in, out;
-	uint64_t pushed; /* numbers that were pushed, as far as the house knows */
-	uint64_t popped;
-} house_side;
+struct inline_house inline_house;
 
 /* The victim's. */
 static struct evr_ring_inline end;
 static uint64_t first;
 static struct entry entries[CAPACITY];
 
-static struct entry entry_of(uint64_t number)
-{
-	return (struct entry){ number, ~number * 3 };
-}
-
-static bool good(const struct entry *entry, uint64_t number)
-{
-	return entry->number == number && entry->check == ~number * 3;
-}
-
-static void open_role(struct party *party, uint32_t role,
-		      struct evr_ring_inline *ret)
+void inline_open(struct party *party, uint32_t role, struct evr_ring_inline *ret)
 {
 	MUST(party, evr_ring_inline_open(party->region, "inline", role,
 					 sizeof(struct entry), ret));
@@ -56,30 +27,30 @@ static void open_role(struct party *party, uint32_t role,
 
 /* ---- the house ---- */
 
-static int house_push(void)
+int inline_push(void)
 {
-	struct entry entry = entry_of(house_side.pushed);
-	int error = evr_ring_inline_try_push(&house_side.in, &entry, sizeof(entry));
+	struct entry entry = entry_of(inline_house.pushed);
+	int error = evr_ring_inline_try_push(&inline_house.in, &entry, sizeof(entry));
 
-	house_side.pushed += error == 0;
+	inline_house.pushed += error == 0;
 	return error;
 }
 
-static int house_pop(struct party *house)
+int inline_pop(struct party *house)
 {
 	struct entry entry;
-	int error = evr_ring_inline_try_pop(&house_side.out, &entry, sizeof(entry));
+	int error = evr_ring_inline_try_pop(&inline_house.out, &entry, sizeof(entry));
 
 	if (error < 0)
 		return error;
-	if (!good(&entry, house_side.popped))
-		complain(house, "entry %lu is %lu with check %lx", house_side.popped,
+	if (!good(&entry, inline_house.popped))
+		complain(house, "entry %lu is %lu with check %lx", inline_house.popped,
 			 entry.number, entry.check);
-	house_side.popped++;
+	inline_house.popped++;
 	return 0;
 }
 
-static void make(struct party *house, uint32_t flags)
+void inline_make(struct party *house, uint32_t flags)
 {
 	struct evr_ring_inline_options options = {
 		.size = sizeof(options),
@@ -89,51 +60,51 @@ static void make(struct party *house, uint32_t flags)
 		.flags = flags,
 	};
 
-	memset(&house_side, 0, sizeof(house_side));
+	memset(&inline_house, 0, sizeof(inline_house));
 	MUST(house, evr_ring_inline_create(house->region, &options));
-	open_role(house, EVR_RING_PUSHER, &house_side.in);
-	open_role(house, EVR_RING_POPPER, &house_side.out);
+	inline_open(house, EVR_RING_PUSHER, &inline_house.in);
+	inline_open(house, EVR_RING_POPPER, &inline_house.out);
 	for (int i = 0; i < 5; i++) {
-		MUST(house, house_push());
-		MUST(house, house_pop(house));
+		MUST(house, inline_push());
+		MUST(house, inline_pop(house));
 	}
-	MUST(house, house_push());
+	MUST(house, inline_push());
 }
 
 /* Five have gone through, one lies there, and the pusher's role is free. */
 static void prepare_for_pusher(struct party *house)
 {
-	make(house, 0);
-	evr_ring_inline_leave(&house_side.in);
-	first = house_side.pushed;
+	inline_make(house, 0);
+	evr_ring_inline_leave(&inline_house.in);
+	first = inline_house.pushed;
 }
 
 /* Three lie there, and the popper's role is free. */
 static void prepare_for_popper(struct party *house)
 {
-	make(house, 0);
-	MUST(house, house_push());
-	MUST(house, house_push());
-	evr_ring_inline_leave(&house_side.out);
-	first = house_side.popped;
+	inline_make(house, 0);
+	MUST(house, inline_push());
+	MUST(house, inline_push());
+	evr_ring_inline_leave(&inline_house.out);
+	first = inline_house.popped;
 }
 
 static void prepare_for_at_most_once(struct party *house)
 {
-	make(house, EVR_RING_AT_MOST_ONCE);
-	MUST(house, house_push());
-	MUST(house, house_push());
-	evr_ring_inline_leave(&house_side.out);
-	first = house_side.popped;
+	inline_make(house, EVR_RING_AT_MOST_ONCE);
+	MUST(house, inline_push());
+	MUST(house, inline_push());
+	evr_ring_inline_leave(&inline_house.out);
+	first = inline_house.popped;
 }
 
 /* A stopped pusher keeps nobody from what it has pushed, a stopped popper keeps nobody
  * from the room that there is. */
-static void drain_beside(struct party *house)
+void inline_drain(struct party *house)
 {
 	int error;
 
-	while ((error = house_pop(house)) == 0)
+	while ((error = inline_pop(house)) == 0)
 		;
 	if (error != -EAGAIN && error != -EOWNERDEAD && error != -EPIPE)
 		complain(house, "a pop beside: %s", evr_strerror(error));
@@ -143,33 +114,34 @@ static void fill_beside(struct party *house)
 {
 	int error;
 
-	while ((error = house_push()) == 0)
+	while ((error = inline_push()) == 0)
 		;
 	if (error != -EAGAIN && error != -EOWNERDEAD)
 		complain(house, "a push beside: %s", evr_strerror(error));
 }
 
 /* Both roles are the house's again: full, empty and around. */
-static void go_round(struct party *house)
+void inline_go_round(struct party *house)
 {
 	for (int lap = 0; lap < LAPS; lap++) {
 		int error;
 
-		while ((error = house_push()) == 0)
+		while ((error = inline_push()) == 0)
 			;
-		if (error != -EAGAIN || house_side.pushed - house_side.popped != CAPACITY)
+		if (error != -EAGAIN ||
+		    inline_house.pushed - inline_house.popped != CAPACITY)
 			complain(house, "full with %lu entries: %s",
-				 house_side.pushed - house_side.popped,
+				 inline_house.pushed - inline_house.popped,
 				 evr_strerror(error));
-		while ((error = house_pop(house)) == 0)
+		while ((error = inline_pop(house)) == 0)
 			;
-		if (error != -EAGAIN || house_side.pushed != house_side.popped)
+		if (error != -EAGAIN || inline_house.pushed != inline_house.popped)
 			complain(house, "drained, and %lu are missing: %s",
-				 house_side.pushed - house_side.popped,
+				 inline_house.pushed - inline_house.popped,
 				 evr_strerror(error));
 	}
-	evr_ring_inline_leave(&house_side.in);
-	evr_ring_inline_leave(&house_side.out);
+	evr_ring_inline_leave(&inline_house.in);
+	evr_ring_inline_leave(&inline_house.out);
 }
 
 /* The victim pushed @count, or when it was killed, perhaps some of them. */
@@ -177,14 +149,14 @@ static void conclude_pushed(struct party *house, uint64_t count, bool together)
 {
 	uint64_t seen;
 
-	drain_beside(house);
-	seen = house_side.popped - first;
+	inline_drain(house);
+	seen = inline_house.popped - first;
 	if (seen > count || (seen < count && !house->board->cut_short) ||
 	    (together && seen != 0 && seen != count))
 		complain(house, "%lu of %lu entries were pushed", seen, count);
-	house_side.pushed = house_side.popped;
-	open_role(house, EVR_RING_PUSHER, &house_side.in);
-	go_round(house);
+	inline_house.pushed = inline_house.popped;
+	inline_open(house, EVR_RING_PUSHER, &inline_house.in);
+	inline_go_round(house);
 }
 
 /* The victim popped @count: so many, or when it was killed, at least @least, are gone. */
@@ -193,27 +165,27 @@ static void conclude_popped(struct party *house, uint64_t least, uint64_t count)
 	const void *shown;
 	uint64_t gone;
 
-	open_role(house, EVR_RING_POPPER, &house_side.out);
-	if (evr_ring_inline_peek(&house_side.out, sizeof(struct entry), 1, &shown) == 1)
-		house_side.popped = ((const struct entry *)shown)->number;
+	inline_open(house, EVR_RING_POPPER, &inline_house.out);
+	if (evr_ring_inline_peek(&inline_house.out, sizeof(struct entry), 1, &shown) == 1)
+		inline_house.popped = ((const struct entry *)shown)->number;
 	else
-		house_side.popped = house_side.pushed;
-	gone = house_side.popped - first;
+		inline_house.popped = inline_house.pushed;
+	gone = inline_house.popped - first;
 	if (gone < least || gone > count || (gone < count && !house->board->cut_short))
 		complain(house, "%lu of %lu entries are gone", gone, count);
-	go_round(house);
+	inline_go_round(house);
 }
 
 /* ---- pusher ---- */
 
 static void enter_pusher(struct party *victim)
 {
-	open_role(victim, EVR_RING_PUSHER, &end);
+	inline_open(victim, EVR_RING_PUSHER, &end);
 	for (uint64_t i = 0; i < CAPACITY; i++)
 		entries[i] = entry_of(first + i);
 }
 
-static void leave_role(struct party *victim)
+static void leave_end(struct party *victim)
 {
 	if (victim->result < 0)
 		complain(victim, "it failed: %s", evr_strerror(victim->result));
@@ -234,12 +206,11 @@ const struct scenario scenario_inline_push = {
 	.name = "inline-push",
 	.about = "an entry into a ring of inline entries",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_pusher,
 	.enter = enter_pusher,
 	.operate = do_inline_push,
-	.leave = leave_role,
-	.beside = drain_beside,
+	.leave = leave_end,
+	.beside = inline_drain,
 	.conclude = conclude_push,
 };
 
@@ -253,7 +224,7 @@ static void leave_three(struct party *victim)
 {
 	if (victim->result != 3)
 		complain(victim, "%d of 3 entries", victim->result);
-	leave_role(victim);
+	leave_end(victim);
 }
 
 static void conclude_push_burst(struct party *house)
@@ -265,22 +236,21 @@ const struct scenario scenario_inline_push_burst = {
 	.name = "inline-push-burst",
 	.about = "three entries, over the end of a cell",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_pusher,
 	.enter = enter_pusher,
 	.operate = do_push_burst,
 	.leave = leave_three,
-	.beside = drain_beside,
+	.beside = inline_drain,
 	.conclude = conclude_push_burst,
 };
 
 /* From the first entry of a cell on, so that there are three in one piece. */
 static void prepare_whole_cell(struct party *house)
 {
-	make(house, 0);
-	MUST(house, house_pop(house));
-	evr_ring_inline_leave(&house_side.in);
-	first = house_side.pushed;
+	inline_make(house, 0);
+	MUST(house, inline_pop(house));
+	evr_ring_inline_leave(&inline_house.in);
+	first = inline_house.pushed;
 }
 
 static void do_commit(struct party *victim)
@@ -305,12 +275,11 @@ const struct scenario scenario_inline_commit = {
 	.name = "inline-commit",
 	.about = "three entries written in place, and seen at once",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_whole_cell,
 	.enter = enter_pusher,
 	.operate = do_commit,
 	.leave = leave_three,
-	.beside = drain_beside,
+	.beside = inline_drain,
 	.conclude = conclude_commit,
 };
 
@@ -330,32 +299,31 @@ static void conclude_close(struct party *house)
 {
 	int error;
 
-	drain_beside(house);
-	if (house_side.popped - first != 1)
+	inline_drain(house);
+	if (inline_house.popped - first != 1)
 		complain(house, "%lu entries before the close",
-			 house_side.popped - first);
-	error = house_pop(house);
+			 inline_house.popped - first);
+	error = inline_pop(house);
 	if (error == -EPIPE) {
-		evr_ring_inline_leave(&house_side.out);
+		evr_ring_inline_leave(&inline_house.out);
 		return;
 	}
 	if (!house->board->cut_short)
 		complain(house, "closed, and a pop says %s", evr_strerror(error));
-	house_side.pushed = house_side.popped;
-	open_role(house, EVR_RING_PUSHER, &house_side.in);
-	go_round(house);
+	inline_house.pushed = inline_house.popped;
+	inline_open(house, EVR_RING_PUSHER, &inline_house.in);
+	inline_go_round(house);
 }
 
 const struct scenario scenario_inline_close = {
 	.name = "inline-close",
 	.about = "the end of a ring of inline entries",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_pusher,
 	.enter = enter_and_push,
 	.operate = do_inline_close,
-	.leave = leave_role,
-	.beside = drain_beside,
+	.leave = leave_end,
+	.beside = inline_drain,
 	.conclude = conclude_close,
 };
 
@@ -369,43 +337,19 @@ const struct scenario scenario_inline_leave = {
 	.name = "inline-leave",
 	.about = "giving the pusher's role back",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_pusher,
 	.enter = enter_and_push,
 	.operate = do_leave,
-	.leave = leave_role,
-	.beside = drain_beside,
+	.leave = leave_end,
+	.beside = inline_drain,
 	.conclude = conclude_push,
-};
-
-static void do_take_pusher(struct party *victim)
-{
-	victim->result = evr_ring_inline_open(victim->region, "inline", EVR_RING_PUSHER,
-					      sizeof(struct entry), &end);
-}
-
-static void conclude_nothing_pushed(struct party *house)
-{
-	conclude_pushed(house, 0, true);
-}
-
-const struct scenario scenario_inline_take_pusher = {
-	.name = "inline-take-pusher",
-	.about = "taking the pusher's role",
-	.modes = MODES_ALONE,
-	.apart = true,
-	.prepare = prepare_for_pusher,
-	.operate = do_take_pusher,
-	.leave = leave_role,
-	.beside = drain_beside,
-	.conclude = conclude_nothing_pushed,
 };
 
 /* ---- popper ---- */
 
 static void enter_popper(struct party *victim)
 {
-	open_role(victim, EVR_RING_POPPER, &end);
+	inline_open(victim, EVR_RING_POPPER, &end);
 }
 
 static void do_inline_pop(struct party *victim)
@@ -417,7 +361,7 @@ static void leave_with_entries(struct party *victim)
 {
 	uint64_t count = victim->result == 0 ? 1 : (uint64_t)victim->result;
 
-	leave_role(victim);
+	leave_end(victim);
 	for (uint64_t i = 0; i < count; i++)
 		if (!good(&entries[i], first + i))
 			complain(victim, "entry %lu is %lu", first + i,
@@ -433,7 +377,6 @@ const struct scenario scenario_inline_pop = {
 	.name = "inline-pop",
 	.about = "an entry out of a ring of inline entries",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_popper,
 	.enter = enter_popper,
 	.operate = do_inline_pop,
@@ -457,7 +400,6 @@ const struct scenario scenario_inline_pop_burst = {
 	.name = "inline-pop-burst",
 	.about = "three entries, over the end of a cell",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_popper,
 	.enter = enter_popper,
 	.operate = do_pop_burst,
@@ -482,7 +424,6 @@ const struct scenario scenario_inline_release = {
 	.name = "inline-release",
 	.about = "an entry read in place and given back",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_popper,
 	.enter = enter_popper,
 	.operate = do_peek_and_release,
@@ -510,7 +451,6 @@ const struct scenario scenario_inline_shown = {
 	.name = "inline-shown",
 	.about = "the same in a ring that shows at most once",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_at_most_once,
 	.enter = enter_shown,
 	.operate = do_peek_and_release,
@@ -519,25 +459,50 @@ const struct scenario scenario_inline_shown = {
 	.conclude = conclude_shown,
 };
 
-static void do_take_popper(struct party *victim)
+/* ---- the popper wants nothing more ---- */
+
+static void do_inline_hang_up(struct party *victim)
 {
-	victim->result = evr_ring_inline_open(victim->region, "inline", EVR_RING_POPPER,
-					      sizeof(struct entry), &end);
+	victim->result = evr_ring_inline_hang_up(&end);
 }
 
-static void conclude_nothing_popped(struct party *house)
+static void leave_nothing(struct party *victim)
 {
+	MUST(victim, victim->result);
+}
+
+static void fill_unless_hung_up(struct party *house)
+{
+	int error;
+
+	while ((error = inline_push()) == 0)
+		;
+	if (error != -EAGAIN && error != -EOWNERDEAD && error != -EPIPE)
+		complain(house, "a push beside: %s", evr_strerror(error));
+}
+
+/* Hung up on, or as if nobody had been there. */
+static void conclude_hung_up(struct party *house)
+{
+	int error = inline_push();
+
+	if (error == -EPIPE) {
+		evr_ring_inline_leave(&inline_house.in);
+		return;
+	}
+	if (!house->board->cut_short)
+		complain(house, "hung up on, and a push says %s", evr_strerror(error));
 	conclude_popped(house, 0, 0);
 }
 
-const struct scenario scenario_inline_take_popper = {
-	.name = "inline-take-popper",
-	.about = "taking the popper's role",
+const struct scenario scenario_inline_hang_up = {
+	.name = "inline-hang-up",
+	.about = "a popper that wants nothing more",
 	.modes = MODES_ALONE,
-	.apart = true,
 	.prepare = prepare_for_popper,
-	.operate = do_take_popper,
-	.leave = leave_role,
-	.beside = fill_beside,
-	.conclude = conclude_nothing_popped,
+	.enter = enter_popper,
+	.operate = do_inline_hang_up,
+	.leave = leave_nothing,
+	.beside = fill_unless_hung_up,
+	.conclude = conclude_hung_up,
 };

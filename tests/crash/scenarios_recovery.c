@@ -56,7 +56,7 @@ static void supply_requests(struct party *source)
 
 #define RECOVERY(NAME, ABOUT, SUPPLY, DEPART)                                         \
 	{                                                                             \
-		.name = NAME, .about = ABOUT, .modes = IN(MODE_KILL) | IN(MODE_STOP), \
+		.name = NAME, .about = ABOUT, .modes = KILL_STOP_LATE,                \
 		.geometry = &geometry_small, .supply = SUPPLY, .depart = DEPART,      \
 		.operate = do_recover, .leave = leave_recovered,                      \
 	}
@@ -68,7 +68,7 @@ static void supply_requests(struct party *source)
 		.depart = DEPART, .enter = enter_steps, .operate = do_steps,           \
 		.leave = leave_steps, .stride = 7,                                     \
 	}
-#define KILL_AND_STOP (IN(MODE_KILL) | IN(MODE_STOP))
+#define KILL_STOP_LATE (IN(MODE_KILL) | IN(MODE_STOP) | IN(MODE_LATE))
 
 /* ---- idle blocks, a container, a magazine ---- */
 
@@ -85,7 +85,7 @@ const struct scenario scenario_recover_idle =
 		 NULL, depart_with_blocks);
 
 const struct scenario scenario_recover_idle_steps =
-	IN_STEPS("recover-idle-steps", KILL_AND_STOP, &geometry_small, NULL,
+	IN_STEPS("recover-idle-steps", KILL_STOP_LATE, &geometry_small, NULL,
 		 depart_with_blocks);
 
 /* ---- nothing, but a living one's container has its number for an index ---- */
@@ -112,6 +112,28 @@ static void depart_with_nothing(struct party *departed)
 	await(departed, &departed->board->supplied);
 }
 
+/* Before anybody works: what the living one's request contains is still in it. */
+static void beside_lookalike(struct party *house)
+{
+	uint32_t container = house->board->departed;
+	uint32_t inside = 0;
+
+	while (evr_recover(&house->agent, NULL) > 0)
+		;
+	for (uint32_t i = 0; i < evr_pool_blocks(house->pool); i++) {
+		uint64_t word =
+			evr_load_acquire_u64(&evri_block_at(&house->agent, i)->word);
+
+		inside += evr_block_word_state(word) == EVR_BLOCK_IN &&
+			  evr_block_word_owner(word) == container;
+	}
+	if (inside != 2)
+		complain(house,
+			 "recovery took what is in block %u of a living one for the "
+			 "dead one's, whose number is %u: %u of 2 are left",
+			 container, container, inside);
+}
+
 const struct scenario scenario_recover_lookalike = {
 	.name = "recover-lookalike",
 	.about = "of one whose number is the index of a living one's container",
@@ -121,6 +143,7 @@ const struct scenario scenario_recover_lookalike = {
 	.depart = depart_with_nothing,
 	.operate = do_recover,
 	.leave = leave_recovered,
+	.beside = beside_lookalike,
 };
 
 /* ---- requests in hand ---- */
@@ -137,8 +160,8 @@ const struct scenario scenario_recover_request =
 		 depart_with_requests);
 
 const struct scenario scenario_recover_request_steps =
-	IN_STEPS("recover-request-steps", KILL_AND_STOP, &geometry_small, supply_requests,
-		 depart_with_requests);
+	IN_STEPS("recover-request-steps", KILL_STOP_LATE, &geometry_small,
+		 supply_requests, depart_with_requests);
 
 /* ---- a response written and not posted ---- */
 
@@ -164,7 +187,7 @@ const struct scenario scenario_recover_response =
 		 supply_requests, depart_with_response);
 
 const struct scenario scenario_recover_response_steps =
-	IN_STEPS("recover-response-steps", KILL_AND_STOP, &geometry_small,
+	IN_STEPS("recover-response-steps", KILL_STOP_LATE, &geometry_small,
 		 supply_requests, depart_with_response);
 
 /* ---- taken out of a ring and not marked ---- */
@@ -199,7 +222,7 @@ static void depart_with_message_taken(struct party *departed)
 const struct scenario scenario_recover_taken = {
 	.name = "recover-taken",
 	.about = "of one who had a message in its registers; its sender lives, or not",
-	.modes = IN(MODE_KILL) | IN(MODE_STOP) | IN(MODE_SENDER),
+	.modes = KILL_STOP_LATE | IN(MODE_SENDER),
 	.geometry = &geometry_small,
 	.supply = supply_requests,
 	.depart = depart_with_message_taken,
@@ -211,7 +234,7 @@ const struct scenario scenario_recover_taken = {
 const struct scenario scenario_recover_taken_steps = {
 	.name = "recover-taken-steps",
 	.about = "the same, in small steps",
-	.modes = IN(MODE_KILL) | IN(MODE_STOP) | IN(MODE_SENDER),
+	.modes = KILL_STOP_LATE | IN(MODE_SENDER),
 	.geometry = &geometry_small,
 	.supply = supply_requests,
 	.depart = depart_with_message_taken,
@@ -231,7 +254,7 @@ void depart_with_request_taken(struct party *departed)
 const struct scenario scenario_recover_taken_request = {
 	.name = "recover-taken-request",
 	.about = "of one who had a request in its registers",
-	.modes = IN(MODE_KILL) | IN(MODE_STOP),
+	.modes = KILL_STOP_LATE,
 	.geometry = &geometry_small,
 	.supply = supply_requests,
 	.depart = depart_with_request_taken,
@@ -240,7 +263,7 @@ const struct scenario scenario_recover_taken_request = {
 };
 
 const struct scenario scenario_recover_taken_request_steps =
-	IN_STEPS("recover-taken-request-steps", KILL_AND_STOP, &geometry_small,
+	IN_STEPS("recover-taken-request-steps", KILL_STOP_LATE, &geometry_small,
 		 supply_requests, depart_with_request_taken);
 
 /* ---- on the way to and from the bitmap ---- */
@@ -270,7 +293,7 @@ static void depart_in_limbo(struct party *departed)
 const struct scenario scenario_recover_limbo = {
 	.name = "recover-limbo",
 	.about = "of one who was refilling and flushing",
-	.modes = IN(MODE_KILL) | IN(MODE_STOP),
+	.modes = KILL_STOP_LATE,
 	.geometry = &geometry_tiny,
 	.depart = depart_in_limbo,
 	.operate = do_recover,
@@ -278,7 +301,7 @@ const struct scenario scenario_recover_limbo = {
 };
 
 const struct scenario scenario_recover_limbo_steps = IN_STEPS(
-	"recover-limbo-steps", KILL_AND_STOP, &geometry_tiny, NULL, depart_in_limbo);
+	"recover-limbo-steps", KILL_STOP_LATE, &geometry_tiny, NULL, depart_in_limbo);
 
 /* ---- blocks in rings ---- */
 
@@ -296,7 +319,7 @@ const struct scenario scenario_recover_queued =
 		 NULL, depart_with_queue);
 
 const struct scenario scenario_recover_queued_steps =
-	IN_STEPS("recover-queued-steps", KILL_AND_STOP, &geometry_small, NULL,
+	IN_STEPS("recover-queued-steps", KILL_STOP_LATE, &geometry_small, NULL,
 		 depart_with_queue);
 
 /* ---- a home, with answers in it and answers to come ---- */
@@ -328,5 +351,5 @@ const struct scenario scenario_recover_home =
 		 answer_one_hold_one, depart_with_home);
 
 const struct scenario scenario_recover_home_steps =
-	IN_STEPS("recover-home-steps", KILL_AND_STOP, &geometry_small,
+	IN_STEPS("recover-home-steps", KILL_STOP_LATE, &geometry_small,
 		 answer_one_hold_one, depart_with_home);

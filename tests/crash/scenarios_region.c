@@ -373,3 +373,47 @@ const struct scenario scenario_meet_extent = {
 	.leave = leave_beyond,
 	.conclude = conclude_grow_pool,
 };
+
+/* ---- a block from where the popper has never been ---- */
+
+static void supply_from_extent(struct party *source)
+{
+	uint32_t range, known = evr_pool_blocks(source->pool);
+	struct evr_block *last;
+
+	await(source, &source->board->received);
+	MUST(source, grow_region(source, &range));
+	MUST(source, grow_pool(source, range));
+	do {
+		MUST(source, evr_block_alloc(&source->agent, PAYLOAD_BYTES,
+					     &source->held[source->held_count]));
+		last = &source->held[source->held_count++];
+	} while (evr_token_index(last->token) < known);
+	message_write(source, last);
+	MUST(source, evr_ring_try_push(&source->ring, &source->agent, last->token));
+	source->held_count--;
+	source->next_message++;
+	source->board->sent[SOURCE] = source->next_message;
+	while (source->held_count > 0)
+		MUST(source, evr_block_free(&source->agent,
+					    source->held[--source->held_count].token));
+	evr_agent_flush(&source->agent);
+}
+
+static void enter_stranger(struct party *victim)
+{
+	announce(&victim->board->received);
+	await(victim, &victim->board->supplied);
+}
+
+const struct scenario scenario_pop_extent = {
+	.name = "pop-extent",
+	.about = "a message in a block of an extent that one has not heard of",
+	.stride = 7,
+	.modes = MODES_ALONE | MODES_SENDER,
+	.geometry = &geometry_growing,
+	.supply = supply_from_extent,
+	.enter = enter_stranger,
+	.operate = do_pop,
+	.leave = leave_popped,
+};

@@ -47,7 +47,7 @@ void leave_pushed(struct party *victim)
 const struct scenario scenario_push = {
 	.name = "push",
 	.about = "a message, with a walk to the tail",
-	.modes = MODES_ALONE | IN(MODE_OTHER),
+	.modes = MODES_ALONE,
 	.prepare = ring_traffic,
 	.enter = enter_message,
 	.operate = do_push,
@@ -73,7 +73,7 @@ const struct scenario scenario_push_full = {
 
 /* ---- pop ---- */
 
-static void supply_messages(struct party *source)
+void supply_messages(struct party *source)
 {
 	for (uint32_t i = 0; i < 3; i++) {
 		if (!message_send(source))
@@ -101,7 +101,7 @@ void leave_popped(struct party *victim)
 	MUST(victim, evr_block_free(&victim->agent, victim->block.token));
 }
 
-static void take_a_message(struct party *rival)
+void take_a_message(struct party *rival)
 {
 	take_without_mark(rival, &rival->ring);
 }
@@ -109,7 +109,7 @@ static void take_a_message(struct party *rival)
 const struct scenario scenario_pop = {
 	.name = "pop",
 	.about = "a message, with a walk to the head",
-	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_OTHER) | IN(MODE_RIVAL),
+	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_RIVAL) | IN(MODE_ROUND),
 	.prepare = ring_traffic,
 	.supply = supply_messages,
 	.rival = take_a_message,
@@ -164,7 +164,7 @@ const struct scenario scenario_push_far = {
 const struct scenario scenario_pop_far = {
 	.name = "pop-far",
 	.about = "a message, by one who was last here many laps ago",
-	.modes = MODES_ALONE | MODES_SENDER,
+	.modes = MODES_ALONE | MODES_SENDER | IN(MODE_ROUND),
 	.supply = supply_long_traffic,
 	.enter = enter_far,
 	.operate = do_pop,

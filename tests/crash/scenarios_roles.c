@@ -417,6 +417,43 @@ const struct scenario scenario_lone_hang_up = {
 	.conclude = conclude_closed,
 };
 
+/*
+ * Hung up on by one who was stopped before it closed, upon a pusher who had left before
+ * it looked: whoever drains the ring closes it. (The house has the only role that is
+ * left free here, and stores what such a one leaves.)
+ */
+static void prepare_hung_up(struct party *house)
+{
+	prepare_lone(house);
+	evr_store_release_u32(&house->lone.shared->hangup, 1);
+}
+
+static void enter_drainer(struct party *victim)
+{
+	open_lone(victim);
+	MUST(victim, take(victim, EVR_RING_POPPER));
+}
+
+static void leave_drained(struct party *victim)
+{
+	int again = evr_ring_try_pop(&victim->lone, &victim->agent, &victim->block);
+
+	if (again != -EPIPE)
+		complain(victim, "drained, and a pop says %s", evr_strerror(again));
+	leave(victim, EVR_RING_POPPER);
+}
+
+const struct scenario scenario_lone_drain = {
+	.name = "lone-drain",
+	.about = "the last pop of a ring that is hung up on and not closed",
+	.modes = MODES_ALONE,
+	.prepare = prepare_hung_up,
+	.enter = enter_drainer,
+	.operate = do_lone_pop,
+	.leave = leave_drained,
+	.conclude = conclude_closed,
+};
+
 /* ---- recovery ---- */
 
 /* Dead, it owes the closing too. */

@@ -33,6 +33,7 @@ extern char __executable_start[], etext[];
 
 static char problem[160];
 static volatile sig_atomic_t barked;
+static volatile sig_atomic_t seconds_left;
 
 __attribute__((noinline, noclone)) void step_through(const struct scenario *scenario,
 						     struct party *victim)
@@ -45,16 +46,19 @@ __attribute__((noinline, noclone)) void step_through(const struct scenario *scen
 static void bark(int signal_number)
 {
 	(void)signal_number;
-	barked = 1;
+	/* Counted in seconds of its own, of which one that is not running has none. */
+	if (seconds_left-- <= 0)
+		barked = 1;
 }
 
 void step_watchdog(unsigned int seconds)
 {
 	struct sigaction action = {.sa_handler = bark};
-	struct itimerval timer = {.it_value.tv_sec = seconds,
-				  .it_interval.tv_usec = seconds ? 200000 : 0};
+	struct itimerval timer = {.it_value.tv_sec = seconds != 0,
+				  .it_interval.tv_sec = seconds != 0};
 
 	barked = 0;
+	seconds_left = (sig_atomic_t)seconds;
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
 }

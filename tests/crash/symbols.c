@@ -68,3 +68,17 @@ const char *symbol_at(uint64_t address)
 		snprintf(text[turn], sizeof(text[turn]), "0x%lx", address);
 	return text[turn];
 }
+
+bool symbol_find(const char *name, uint64_t *ret_begin, uint64_t *ret_end)
+{
+	load_table();
+	for (size_t i = 0; i < table_count; i++) {
+		if (ELF64_ST_TYPE(table[i].st_info) != STT_FUNC ||
+		    strcmp(names + table[i].st_name, name) != 0)
+			continue;
+		*ret_begin = table[i].st_value;
+		*ret_end = table[i].st_value + table[i].st_size;
+		return true;
+	}
+	return false;
+}

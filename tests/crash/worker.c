@@ -77,9 +77,10 @@ void worker_run(struct party *party, bool dies_at_work)
 			sched_yield();
 		if (turn % 64 == 0)
 			MUST(party, evr_recover(&party->agent, NULL));
-		if (dies_at_work && party->completions_reaped > board->wanted / 4)
+		if (dies_at_work && party->messages_taken + party->completions_reaped >
+					    board->wanted / 4)
 			die_at_work(party);
-		if (turn % 16 == 0 && now_ns() > board->deadline_ns)
+		if (turn % 16 == 0 && took_longer_than(DEADLINE_SECONDS))
 			complain(party, "%u of %u operations before the deadline",
 				 party->messages_taken + party->completions_reaped,
 				 board->wanted);
@@ -118,4 +119,15 @@ void source_run(struct party *party, const struct scenario *scenario)
 	party_settle(party);
 	party_close(party);
 	party_rest(party);
+}
+
+void holder_run(struct party *party)
+{
+	uint32_t room = sizeof(party->held) / sizeof(party->held[0]);
+
+	while (party->held_count < room &&
+	       evr_block_alloc(&party->agent, PAYLOAD_BYTES,
+			       &party->held[party->held_count]) == 0)
+		party->held_count++;
+	die();
 }

@@ -5,6 +5,6 @@ budget=360
 packages="patch"
 
 run_group() {
-	run_plain 235 mutants bash "$EVR_TOP/tests/mutants/run.sh"
+	run_plain 340 mutants bash "$EVR_TOP/tests/mutants/run.sh"
 	grep -E '^ok ' "$EVR_LOGS/mutants.mutants.log" | sed 's/^/  /'
 }

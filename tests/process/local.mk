@@ -13,8 +13,10 @@ check_PROGRAMS += \
 	tests/process/burst_chaos \
 	tests/process/chaos \
 	tests/process/grow \
+	tests/process/history \
 	tests/process/inline_chaos \
 	tests/process/janitor \
+	tests/process/lanes_chaos \
 	tests/process/leftovers \
 	tests/process/many_to_many \
 	tests/process/named \
@@ -22,6 +24,7 @@ check_PROGRAMS += \
 	tests/process/ring_chaos \
 	tests/process/role_chaos \
 	tests/process/round_trip \
+	tests/process/storm \
 	tests/process/strangers \
 	tests/process/threads
 
@@ -29,7 +32,12 @@ tests_process_burst_chaos_LDADD = $(evr_core)
 tests_process_chaos_LDADD = $(evr_core)
 tests_process_grow_LDADD = $(evr_core)
 tests_process_inline_chaos_LDADD = $(evr_core)
+tests_process_history_SOURCES = \
+	tests/process/history.c \
+	tests/process/history.h \
+	tests/process/history_check.c
 tests_process_janitor_LDADD = $(evr_core)
+tests_process_lanes_chaos_LDADD = $(evr_core)
 tests_process_leftovers_LDADD = $(evr_core)
 tests_process_many_to_many_LDADD = $(evr_core)
 tests_process_named_LDADD = $(evr_core)
@@ -37,6 +45,14 @@ tests_process_named_threads_LDADD = $(evr_core)
 tests_process_ring_chaos_LDADD = $(evr_core)
 tests_process_role_chaos_LDADD = $(evr_core)
 tests_process_round_trip_LDADD = $(evr_core)
+tests_process_storm_SOURCES = \
+	tests/process/storm.c \
+	tests/process/storm.h \
+	tests/process/storm_judge.c \
+	tests/process/storm_member.c \
+	tests/process/history.h \
+	tests/process/history_check.c
+tests_process_storm_LDADD = $(evr_core)
 tests_process_strangers_LDADD = $(evr_core)
 tests_process_threads_LDADD = $(evr_core)
 
